@@ -1,0 +1,263 @@
+"""Covariance matrices: validation, spectrum, factor, square root, polar factor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _validate as check
+from ._validate import EPS, Array
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    r"""A positive semidefinite matrix, or a stack of them, with its spectrum :math:`\Sigma=\Omega\Lambda\Omega^\top`.
+
+    Eigenvalues below the noise level ``n * eps * eigenvalues[0]`` are set to zero, so that singular covariances stay
+    singular; an eigenvalue below ``-100`` times that level is an error.
+
+    Parameters
+    ----------
+    matrix : array, shape (..., n, n)
+        Symmetric positive semidefinite; copied, and read-only afterwards.
+
+    Attributes
+    ----------
+    matrix : array, shape (..., n, n)
+    eigenvalues : array, shape (..., n)
+        Descending.
+    eigenvectors : array, shape (..., n, n)
+        Orthonormal columns in the order of the eigenvalues.
+
+    Raises
+    ------
+    TypeError
+        If the entries are not real numbers.
+    ValueError
+        If the matrix is empty, not square, not finite, not symmetric or not positive semidefinite.
+
+    Examples
+    --------
+    >>> Sigma0 = Covariance([[2.0, 1.0], [1.0, 2.0]])
+    >>> [round(float(lam), 12) for lam in Sigma0.eigenvalues]
+    [3.0, 1.0]
+    >>> bool(np.allclose(Sigma0.root @ Sigma0.root, Sigma0.matrix))
+    True
+
+    Notes
+    -----
+    Book: chapter "Linear generators" and the matrix toolbox.
+    """
+
+    matrix: Array
+    eigenvalues: Array = field(init=False, repr=False)
+    eigenvectors: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        matrix, noise = check.symmetric(self.matrix, "matrix")
+        lam, Omega = np.linalg.eigh(matrix)
+        lam, Omega = lam[..., ::-1], Omega[..., ::-1]
+        largest = np.abs(lam).max(axis=-1, keepdims=True)
+        if (lam < -100 * noise * largest).any():
+            raise ValueError(f"matrix must be positive semidefinite, but its smallest eigenvalue is {lam.min():.3g} "
+                             f"(largest: {largest.max():.3g}). Did you pass a difference of covariances?")
+        lam = np.where(lam <= noise * largest, 0.0, lam)
+        for name, value in (("matrix", matrix), ("eigenvalues", lam), ("eigenvectors", Omega)):
+            value = np.ascontiguousarray(value)
+            value.flags.writeable = False
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_spectrum(cls, eigenvalues: ArrayLike, *, rng: np.random.Generator | int | None = None,
+                      eigenvectors: ArrayLike | None = None) -> Covariance:
+        r"""The covariance :math:`\Omega\,\mathrm{diag}(\lambda)\,\Omega^\top`.
+
+        Parameters
+        ----------
+        eigenvalues : array, shape (n,)
+            Non-negative, in any order.
+        rng : Generator or int, optional
+            Draws :math:`\Omega` uniformly (Haar) from the orthogonal group.
+        eigenvectors : array, shape (n, n), optional
+            A given orthogonal :math:`\Omega`.  With neither argument :math:`\Omega=I`.
+
+        Raises
+        ------
+        ValueError
+            If an eigenvalue is negative, the eigenvectors are not orthogonal, or both options are given.
+
+        Examples
+        --------
+        >>> Covariance.from_spectrum([1.0, 4.0, 9.0], rng=0).eigenvalues.round(12).tolist()
+        [9.0, 4.0, 1.0]
+        """
+        lam = check.real_array(eigenvalues, "eigenvalues")
+        if lam.ndim != 1 or lam.size == 0:
+            raise ValueError(f"eigenvalues must be a non-empty vector, got shape {lam.shape}")
+        if (lam < 0).any():
+            raise ValueError(f"eigenvalues must be non-negative, got {lam.min():.3g}")
+        n = lam.size
+        if rng is not None and eigenvectors is not None:
+            raise ValueError("give either rng or eigenvectors, not both")
+        if eigenvectors is not None:
+            Omega = check.matrix(eigenvectors, "eigenvectors", rows=n, stacks=False)
+            if Omega.shape != (n, n) or np.abs(Omega.T @ Omega - np.eye(n)).max() > 100 * n * EPS:
+                raise ValueError(f"eigenvectors must be an orthogonal {n} x {n} matrix, got shape {Omega.shape} with "
+                                 f"max |V.T V - I| = {np.abs(Omega.T @ Omega - np.eye(Omega.shape[1])).max():.3g}")
+        elif rng is not None:
+            Q, R = np.linalg.qr(check.generator(rng).standard_normal((n, n)))
+            Omega = Q * np.sign(np.diag(R))
+        else:
+            Omega = np.eye(n)
+        return cls((Omega * lam) @ Omega.T)
+
+    @classmethod
+    def from_samples(cls, X: ArrayLike, *, center: bool = True) -> Covariance:
+        r"""The empirical covariance :math:`\frac1M\sum_i(x_i-\bar x)(x_i-\bar x)^\top` of the rows of ``X``.
+
+        The divisor is the number of samples :math:`M` (maximum likelihood), also when ``center`` is true.
+
+        Parameters
+        ----------
+        X : array, shape (samples, n)
+        center : bool
+            Subtract the mean of the samples first; otherwise the second-moment matrix is returned.
+
+        Examples
+        --------
+        >>> Covariance.from_samples([[1.0, 0.0], [-1.0, 0.0]]).matrix.tolist()
+        [[1.0, 0.0], [0.0, 0.0]]
+        """
+        X = check.matrix(X, "X", stacks=False)
+        if center:
+            X = X - X.mean(axis=0)
+        return cls(X.T @ X / len(X))
+
+    @property
+    def dim(self) -> int:
+        """The dimension ``n``."""
+        return self.matrix.shape[-1]
+
+    @cached_property
+    def rank(self) -> int | np.ndarray:
+        """The number of positive eigenvalues (an array of them for a stack)."""
+        rank = (self.eigenvalues > 0).sum(axis=-1)
+        return int(rank) if rank.ndim == 0 else rank
+
+    @cached_property
+    def trace(self) -> float | Array:
+        """The sum of the eigenvalues (an array for a stack)."""
+        trace = self.eigenvalues.sum(axis=-1)
+        return float(trace) if trace.ndim == 0 else trace
+
+    @cached_property
+    def factor(self) -> Array:
+        r"""A factor :math:`F`, shape (..., n, r), with :math:`\Sigma=FF^\top`.
+
+        The Cholesky factor when the matrix is positive definite; otherwise :math:`\Omega\Lambda^{1/2}` restricted to
+        the positive eigenvalues (in a stack: to the largest rank, padded with zero columns), with one zero column
+        for the zero matrix.
+        """
+        rank = int(np.max(self.rank))
+        if np.min(self.rank) == self.dim:
+            try:
+                return np.linalg.cholesky(self.matrix)
+            except np.linalg.LinAlgError:  # positive definite, but only just
+                pass
+        return (self.eigenvectors * np.sqrt(self.eigenvalues)[..., None, :])[..., :max(rank, 1)]
+
+    @cached_property
+    def root(self) -> Array:
+        r"""The symmetric square root :math:`\Sigma^{1/2}`: for formulas on the page; computations use ``factor``."""
+        Omega = self.eigenvectors
+        return (Omega * np.sqrt(self.eigenvalues)[..., None, :]) @ Omega.mT
+
+
+def as_covariance(A: Covariance | ArrayLike, name: str) -> Covariance:
+    """``A`` itself, or the validated covariance of a plain matrix; errors name the argument."""
+    if isinstance(A, Covariance):
+        return A
+    try:
+        return Covariance(A)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("matrix must", f"{name} must", 1)) from None
+
+
+def sqrtm_psd(A: Covariance | ArrayLike) -> Array:
+    r"""The unique positive semidefinite square root :math:`A^{1/2}`, shape (..., n, n).
+
+    Eigenvalues below the noise level are zeroed before the root (see :class:`Covariance`), so singular matrices are
+    exact: clipping at 0 instead would leave roots of rounding errors, of size 1e-8.
+
+    Examples
+    --------
+    >>> sqrtm_psd([[4.0, 0.0], [0.0, 0.0]]).tolist()
+    [[2.0, 0.0], [0.0, 0.0]]
+
+    Notes
+    -----
+    Book: matrix toolbox, "The positive semidefinite square root". Source: Higham, *Functions of Matrices* (2008),
+    chapter 6.
+    """
+    return as_covariance(A, "A").root.copy()
+
+
+def compact_svd(X: Array) -> tuple[Array, Array, Array]:
+    """Thin SVD ``U, s, Vt``; singular values below the noise level ``max(n, m) * eps * s[0]`` are set to zero."""
+    U, s, Vt = np.linalg.svd(X, full_matrices=False)
+    return U, np.where(s > max(X.shape[-2:]) * EPS * s[..., :1], s, 0.0), Vt
+
+
+def polar(X: ArrayLike) -> Array:
+    r"""The polar factor :math:`Q=UV^\top` of the compact SVD :math:`X=USV^\top`, shape (..., n, m).
+
+    Only positive singular values enter (above ``max(n, m) * eps * s[0]``), so ``Q`` is a partial isometry of the rank
+    of ``X``, and :math:`\langle Q,X\rangle=\|X\|_*`.
+
+    Examples
+    --------
+    >>> polar([[3.0, 0.0], [0.0, 0.0]]).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+
+    Notes
+    -----
+    Book: matrix toolbox, "The polar factor". Source: Higham, *Functions of Matrices* (2008), chapter 8.
+    """
+    U, s, Vt = compact_svd(check.matrix(X, "X"))
+    return (U * (s > 0)[..., None, :]) @ Vt
+
+
+def zipf_spectrum(n: int, *, rng: np.random.Generator | int, largest: float | None = None) -> Array:
+    r"""A slowly decaying random spectrum :math:`\lambda_i=a/i+\xi_i`, sorted and shifted to a minimum of :math:`1/n`.
+
+    Parameters
+    ----------
+    n : int
+        Number of eigenvalues.
+    rng : Generator or int
+        Draws the standard normal :math:`\xi_i`.
+    largest : float, optional
+        The scale :math:`a`; default ``n``.
+
+    Returns
+    -------
+    array, shape (n,)
+        Descending, positive.
+
+    Examples
+    --------
+    >>> lam = zipf_spectrum(5, rng=0)
+    >>> lam.shape, round(float(lam[-1]), 12)
+    ((5,), 0.2)
+
+    Notes
+    -----
+    The kind of target spectrum used in the experiments of Bréchet, Papagiannouli, An and Montúfar (2023).
+    """
+    n = check.integer(n, "n", 1)
+    a = float(n) if largest is None else check.scalar(largest, "largest", positive=True)
+    values = np.sort(a / np.arange(1, n + 1) + check.generator(rng).standard_normal(n))[::-1]
+    return values - values[-1] + 1 / n

@@ -1,0 +1,256 @@
+r"""Loss functions of the end-to-end matrix ``W`` of a generator with covariance ``W @ W.T``.
+
+Both losses have the same interface, ``Loss``: value, gradient, Hessian and attainable minimum, all in function space
+(derivatives with respect to ``W``; :mod:`bwlib.networks` carries them to the layers).  ``W`` has shape (..., n, m),
+leading axes are stacks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _validate as check
+from ._validate import EPS, Array
+from .covariance import Covariance, as_covariance, compact_svd
+from .distance import align, bures_wasserstein_factors
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """What :class:`BuresLoss` and :class:`FrobeniusLoss` share.  Not meant to be used directly."""
+
+    target: Covariance
+
+    def __post_init__(self) -> None:
+        target = as_covariance(self.target, "target")
+        if target.matrix.ndim != 2:
+            raise ValueError(f"target must be one covariance of shape (n, n), got a stack {target.matrix.shape}")
+        object.__setattr__(self, "target", target)
+
+    def value(self, W: ArrayLike) -> float | Array:
+        """The loss at ``W``: a float, or an array over the leading axes."""
+        return _scalar(self._value(self._matrix(W)))
+
+    def gradient(self, W: ArrayLike) -> Array:
+        """The gradient at ``W``, of the shape of ``W``."""
+        return self._value_and_gradient(self._matrix(W))[1]
+
+    def value_and_gradient(self, W: ArrayLike) -> tuple[float | Array, Array]:
+        """Value and gradient from one decomposition."""
+        value, gradient = self._value_and_gradient(self._matrix(W))
+        return _scalar(value), gradient
+
+    def hessian_vector_product(self, W: ArrayLike, Z: ArrayLike) -> Array:
+        r"""The derivative of the gradient at ``W`` in the direction ``Z``: :math:`\nabla^2L(W)[Z]`.
+
+        ``W`` and ``Z`` have the same matrix shape; their leading axes broadcast.
+        """
+        W, Z = self._matrix(W), self._matrix(Z, "Z")
+        if W.shape[-2:] != Z.shape[-2:]:
+            raise ValueError(f"Z must have the matrix shape of W, got {Z.shape} and {W.shape}")
+        return self._hessian_vector_product(W, Z)
+
+    def hessian(self, W: ArrayLike) -> Array:
+        """The dense Hessian, shape (n m, n m), rows and columns in the order of ``W.ravel()``; for small sizes."""
+        W = self._matrix(W)
+        if W.ndim != 2:
+            raise ValueError(f"W must be one matrix of shape (n, m), got a stack {W.shape}")
+        basis = np.eye(W.size).reshape(W.size, *W.shape)
+        H = self._hessian_vector_product(W, basis).reshape(W.size, W.size)
+        return (H + H.T) / 2
+
+    def minimum(self, rank: int) -> float:
+        """The least value over all ``W`` of rank at most ``rank`` (0 to n)."""
+        return self._minimum(check.integer(rank, "rank", 0, self.target.dim))
+
+    def _matrix(self, W: ArrayLike, name: str = "W") -> Array:
+        return check.matrix(W, name, rows=self.target.dim)
+
+    def _value(self, W: Array) -> Array:
+        raise NotImplementedError
+
+    def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
+        raise NotImplementedError
+
+    def _hessian_vector_product(self, W: Array, Z: Array) -> Array:
+        raise NotImplementedError
+
+    def _minimum(self, rank: int) -> float:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class BuresLoss(Loss):
+    r"""The Bures-Wasserstein loss :math:`L_\tau(W)=\mathcal B^2(WW^\top+\tau I,\Sigma_0)`.
+
+    There is no factor ½.  With a factor :math:`\Sigma_0=FF^\top` and the augmented matrix
+    :math:`\widehat W=[W,\sqrt\tau I]`,
+
+    .. math:: L_\tau(W)=\|\widehat W-FQ\|_F^2+\text{(part of $F$ out of reach)},\qquad
+              \nabla L_\tau(W)=2(W-FQ_W),
+
+    :math:`Q=\mathrm{polar}(F^\top\widehat W)` and :math:`Q_W` its first :math:`m` columns.
+
+    For :math:`\tau>0` the loss is smooth everywhere.  For :math:`\tau=0` it has kinks where
+    :math:`F^\top W` loses rank: there the gradient uses the compact polar factor (the Riemannian gradient on matrices of
+    the rank of ``W``), and the Hessian is an error.
+
+    Parameters
+    ----------
+    target : Covariance or array, shape (n, n)
+        Singular targets are allowed.
+    tau : float
+        Smoothing, :math:`\tau\ge0`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the target is not a covariance or ``tau`` is negative or not finite.
+
+    Examples
+    --------
+    >>> loss = BuresLoss([[4.0, 0.0], [0.0, 1.0]])
+    >>> value, gradient = loss.value_and_gradient([[2.0], [0.0]])
+    >>> value, gradient.tolist()
+    (1.0, [[0.0], [0.0]])
+    >>> loss.minimum(1)
+    1.0
+
+    Notes
+    -----
+    Book: chapters "The Bures-Wasserstein distance" and "Deep linear networks".  The smoothed loss is the one of
+    Bréchet, Papagiannouli, An and Montúfar (2023).
+    """
+
+    tau: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "tau", check.scalar(self.tau, "tau"))
+
+    @cached_property
+    def _factor_norm2(self) -> float:
+        return float(np.sum(self.target.factor**2))
+
+    def _augmented(self, W: Array) -> Array:
+        if self.tau == 0.0:
+            return W
+        identity = np.sqrt(self.tau) * np.eye(self.target.dim)
+        return np.concatenate([W, np.broadcast_to(identity, W.shape[:-1] + identity.shape[-1:])], axis=-1)
+
+    def _value(self, W: Array) -> Array:
+        return np.asarray(bures_wasserstein_factors(self._augmented(W), self.target.factor, squared=True))
+
+    def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
+        F, m = self.target.factor, W.shape[-1]
+        residual, U, s, Vt = align(self._augmented(W), F)
+        value = np.sum(residual**2, axis=(-2, -1))
+        Vt = np.where((s > _noise(s, F, m))[..., None], Vt[..., :m], 0.0)
+        return value, 2 * (W - (F @ U) @ Vt)
+
+    def _hessian_vector_product(self, W: Array, Z: Array) -> Array:
+        F, m = self.target.factor, W.shape[-1]
+        M = F.mT @ self._augmented(W)
+        U, s, Vt = compact_svd(M)
+        if (s[..., -1] == 0.0).any():
+            raise ValueError(f"W must not lose rank for the Hessian at tau = 0: the smallest of the {s.shape[-1]} "
+                             f"singular values of F.T @ W is zero, where the loss has a kink. Use tau > 0, or drop "
+                             f"columns of W")
+        E = np.zeros(np.broadcast_shapes(Z.shape[:-2], M.shape[:-2]) + M.shape[-2:])
+        E[..., :m] = F.mT @ Z
+        UE, EV = U.mT @ E, E @ Vt.mT
+        inner = UE @ Vt.mT
+        turn = (inner - inner.mT) / (s[..., :, None] + s[..., None, :])
+        dQ = (U @ turn) @ Vt + (U / s[..., None, :]) @ (UE - inner @ Vt) + ((EV - U @ inner) / s[..., None, :]) @ Vt
+        return 2 * (Z - F @ dQ[..., :m])
+
+    def _minimum(self, rank: int) -> float:
+        lam = self.target.eigenvalues
+        if self.tau == 0.0:
+            return float(lam[rank:].sum())
+        missed = (np.arange(lam.size) >= rank) | (lam <= self.tau)
+        return float(np.sum((np.sqrt(lam[missed]) - np.sqrt(self.tau)) ** 2))
+
+
+@dataclass(frozen=True, eq=False)
+class FrobeniusLoss(Loss):
+    r"""The squared Frobenius distance of covariances :math:`L_F(W)=\|WW^\top-\Sigma_0\|_F^2` (no factor ½ or ¼).
+
+    .. math:: \nabla L_F(W)=4(WW^\top-\Sigma_0)W .
+
+    Parameters
+    ----------
+    target : Covariance or array, shape (n, n)
+
+    Examples
+    --------
+    >>> loss = FrobeniusLoss([[4.0]])
+    >>> value, gradient = loss.value_and_gradient([[1.0]])
+    >>> value, gradient.tolist()
+    (9.0, [[-12.0]])
+    """
+
+    def _value(self, W: Array) -> Array:
+        return np.sum((W @ W.mT - self.target.matrix) ** 2, axis=(-2, -1))
+
+    def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
+        difference = W @ W.mT - self.target.matrix
+        return np.sum(difference**2, axis=(-2, -1)), 4 * difference @ W
+
+    def _hessian_vector_product(self, W: Array, Z: Array) -> Array:
+        cross = W @ Z.mT
+        return 4 * ((cross + cross.mT) @ W + (W @ W.mT - self.target.matrix) @ Z)
+
+    def _minimum(self, rank: int) -> float:
+        return float(np.sum(self.target.eigenvalues[rank:] ** 2))
+
+
+def check_gradient(loss: Loss, W: ArrayLike, *, rng: np.random.Generator | int = 0) -> float:
+    r"""The observed order of the Taylor remainder :math:`|L(W+hD)-L(W)-h\langle\nabla L(W),D\rangle|` as :math:`h\to0`.
+
+    It is 2 when the gradient is right and 1 when it is wrong.  A random direction :math:`D` of the norm of ``W`` is
+    used, and only remainders well above rounding; the order is ``inf`` if there are none (an affine loss).
+
+    Parameters
+    ----------
+    loss : BuresLoss, FrobeniusLoss or any object with ``value`` and ``gradient``
+    W : array, shape (n, m)
+        A point where the loss is twice differentiable.
+    rng : Generator or int
+        Draws the direction.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(check_gradient(BuresLoss([[4.0, 1.0], [1.0, 2.0]]), [[1.0, 0.0], [0.5, 2.0]]), 1)
+    2.0
+    """
+    W = check.matrix(W, "W", stacks=False)
+    D = check.generator(rng).standard_normal(W.shape)
+    D *= (np.linalg.norm(W) or 1.0) / np.linalg.norm(D)
+    value, slope = loss.value(W), np.vdot(loss.gradient(W), D)
+    steps = 2.0 ** -np.arange(4, 22)
+    values = np.array([loss.value(W + h * D) for h in steps])
+    remainders = np.abs(values - value - steps * slope)
+    clear = remainders > 1e5 * EPS * (np.abs(values) + abs(value) + steps * abs(slope) + np.finfo(float).tiny)
+    clear &= np.cumprod(clear).astype(bool)
+    if clear.sum() < 3:
+        return float("inf")
+    h, r = np.log(steps[clear][-6:]), np.log(remainders[clear][-6:])
+    return float(np.polyfit(h, r, 1)[0])
+
+
+def _noise(s: Array, F: Array, m: int) -> Array:
+    return max(F.shape[-1], m) * EPS * s[..., :1]
+
+
+def _scalar(value: Array) -> float | Array:
+    value = np.asarray(value)
+    return float(value) if value.ndim == 0 else value
