@@ -16,6 +16,7 @@ from .losses import Loss
 from .networks import DeepLinearNetwork, layer_gradients, prefix_products
 
 DIVERGENCE_FACTOR = 1e6
+LARGEST_ENTRY = 1e150  # its square is still a float64
 
 
 class Status(Enum):
@@ -191,7 +192,7 @@ def _evaluate(step: int, weights: list[Array], loss: Loss) -> tuple[_Iterate, li
     """The iterate and its layer gradients; a value that overflows is reported as infinite."""
     prefixes = prefix_products(weights)
     W = prefixes[-1]
-    if not np.isfinite(W).all():
+    if not np.abs(W).max() < LARGEST_ENTRY:
         return _Iterate(step, weights, W, np.inf, np.inf), []
     value, G = loss._value_and_gradient(W)
     gradients = layer_gradients(weights, prefixes, G)
