@@ -1,0 +1,50 @@
+# `make` alone lists what can be asked for.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+# One BLAS thread per process (the work is small matrices), and this environment's own kernel.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.PHONY: help env book test lab refresh ledger clean
+
+help:
+	@echo "make book     build the book; says where to open it"
+	@echo "make test     run every test: library, statements, pages, notebooks"
+	@echo "make lab      open the chapters in JupyterLab"
+	@echo "make refresh  run all notebooks again and store their outputs"
+	@echo "make ledger   measure the residuals of the statement ledger again"
+	@echo "make clean    remove what was built (the environment too)"
+	@echo "Options: PYTHON=python3.12 (another Python), VENV=folder (another environment)"
+
+env:
+	@$(PYTHON) tools/setup_env.py $(VENV)
+
+book: env
+	@echo "Building the book from its sources, warnings as errors ..."
+	@rm -rf _build
+	@$(BIN)/jupyter-book build -W -n --keep-going --quiet .
+	@echo "The book is ready: open  $(CURDIR)/_build/html/index.html  in a browser."
+
+test: env
+	@echo "Running all tests; every notebook is run from top to bottom (a few minutes) ..."
+	@$(BIN)/python -m pytest --nbval -n auto --maxprocesses=4 --dist loadfile -q
+
+lab: env
+	@$(PYTHON) tools/setup_env.py $(VENV) requirements.txt requirements-lab.txt
+	@echo "JupyterLab opens in the browser; stop it with Ctrl-C."
+	@PYTHONPATH="$(CURDIR)" $(BIN)/jupyter-lab --notebook-dir=chapters
+
+refresh: env
+	@echo "Running every notebook and storing its outputs ..."
+	@$(BIN)/python tools/refresh.py $(NOTEBOOKS)
+
+ledger: env
+	@echo "Measuring the residuals of all statement tests ..."
+	@$(BIN)/python -m pytest tests/test_statements --record-residuals -q
+
+clean:
+	rm -rf _build .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV)
+	find . -name __pycache__ -prune -exec rm -rf {} +

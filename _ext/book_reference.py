@@ -1,0 +1,21 @@
+"""Sphinx extension: small repairs that let numpydoc docstrings become the reference page."""
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def unlink_references(app, what, name, obj, options, lines):
+    """``.. [1] Author (year)`` becomes a plain list item: footnote numbers repeat on one page."""
+    for i, line in enumerate(lines):
+        lines[i] = re.sub(r"^(\s*)\.\. \[(\w+)\] ", r"\1* ", line)
+        lines[i] = re.sub(r"\s*\[(\d+)\]_", "", lines[i])
+
+
+def setup(app):
+    sys.path.insert(0, str(ROOT))  # the library beside the book, installed or not
+    app.connect("autodoc-process-docstring", unlink_references)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
