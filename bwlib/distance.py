@@ -246,23 +246,27 @@ def _nearby_distance(D: Array, lam: Array, Omega: Array) -> float | None:
 
     With :math:`T=I+X` the transport map, :math:`TBT=B+D` reads :math:`XB+BX+XBX=D`, and
     :math:`\mathcal B^2=\operatorname{tr}(XBX)`: a sum of squares of first-order quantities.  Solved by fixed-point
-    iteration, contracting while :math:`\|X\|<0.05`.
+    iteration, which mostly contracts while :math:`\|X\|<0.05`; if it does not converge the answer is None.
     """
     D = Omega.T @ D @ Omega
     sums = lam[:, None] + lam[None, :]
     inside = sums > 0
     X = np.zeros_like(D)
-    previous = np.inf
     for _ in range(60):
         update = np.divide(D - (X * lam) @ X, sums, out=np.zeros_like(D), where=inside)
-        step, size = np.linalg.norm(update - X), np.linalg.norm(update)
-        X = update
-        if not size < 0.05:
+        step, X = update - X, update
+        if not np.linalg.norm(X) < 0.05:
             return None
-        if step <= EPS * size or step >= previous:
+        if _weighted_norm(step, lam) <= 16 * EPS * _weighted_norm(X, lam):
             break
-        previous = step
+    else:
+        return None
     outside = np.abs((D - (X * lam) @ X)[~inside]).max(initial=0.0)
     if outside > len(lam) * EPS * lam.max():
         return None
-    return float(np.sqrt(np.sum(X**2 * lam)))
+    return _weighted_norm(X, lam)
+
+
+def _weighted_norm(X: Array, lam: Array) -> float:
+    r"""The square root of :math:`\operatorname{tr}(X\operatorname{diag}(\lambda)X^\top)`."""
+    return float(np.linalg.norm(X * np.sqrt(lam)))
