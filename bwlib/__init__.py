@@ -1,8 +1,8 @@
 """Generative deep linear networks and the Bures-Wasserstein loss.
 
-A deep linear generator maps a latent :math:`z\\sim\\mathcal N(0,I)` to :math:`W_N\\cdots W_1z`; its covariance is matched
-to a target in the Bures-Wasserstein distance.  Arrays are float64; covariances have shape (..., n, n) and factors
-(..., n, m), leading axes are stacks; eigenvalues are descending.
+A deep linear generator maps a latent :math:`z\\sim\\mathcal N(0,I)` to :math:`W_N\\cdots W_1z`; its covariance is
+matched to a target in the Bures-Wasserstein distance.  Arrays are float64; covariances have shape (..., n, n) and
+factors (..., n, m), leading axes are stacks; eigenvalues are descending.
 """
 
 from .covariance import Covariance, polar, sqrtm_psd, zipf_spectrum

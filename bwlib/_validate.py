@@ -1,7 +1,7 @@
 """The checks at the public edge: one door for arrays, scalars and random generators.
 
 Numbers.  Integer and floating-point input of any precision is converted to float64; everything else (complex, boolean,
-object, text) is refused with a ``TypeError``.  Values must be finite.  Inputs are never modified.
+object, text, masked arrays) is refused with a ``TypeError``.  Values must be finite.  Inputs are never modified.
 
 Tolerances.  A matrix counts as symmetric, and as positive semidefinite, up to ``100 n eps`` relative to its largest
 entry or eigenvalue, where ``eps`` is that of the *input* precision: rounding in forming ``W @ W.T`` stays far below it,
@@ -11,6 +11,7 @@ a forgotten transpose far above.
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,13 +22,16 @@ EPS = float(np.finfo(np.float64).eps)
 
 def real_array(x: ArrayLike, name: str) -> Array:
     """``x`` as a finite float64 array."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array, as the mask would be lost; fill or drop the masked entries")
     try:
         raw = np.asarray(x)
     except ValueError as error:
         raise TypeError(f"{name} must be a rectangular array of real numbers; {error}") from None
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold real numbers (integers or floats), got dtype {raw.dtype}")
-    array = np.asarray(raw, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        array = np.asarray(raw, dtype=np.float64)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite entries "
                          f"among {array.size}")
@@ -58,11 +62,12 @@ def symmetric(x: ArrayLike, name: str) -> tuple[Array, float]:
     eps = float(np.finfo(np.asarray(x).dtype).eps) if np.asarray(x).dtype.kind == "f" else EPS
     noise = n * max(eps, EPS)
     largest = np.abs(array).max(axis=(-2, -1))
-    asymmetry = np.abs(array - array.mT).max(axis=(-2, -1))
-    if (asymmetry > 100 * noise * largest).any():
-        raise ValueError(f"{name} must be symmetric, but max |A - A.T| = {asymmetry.max():.3g} with largest entry "
+    half, half_transposed = array / 2, array.mT / 2
+    asymmetry = np.abs(half - half_transposed).max(axis=(-2, -1))
+    if (asymmetry > 50 * noise * largest).any():
+        raise ValueError(f"{name} must be symmetric, but max |A - A.T| / 2 = {asymmetry.max():.3g} with largest entry "
                          f"{largest.max():.3g}. Did you pass W instead of W @ W.T?")
-    return array / 2 + array.mT / 2, noise
+    return half + half_transposed, noise
 
 
 def integer(x: int, name: str, low: int, high: int | None = None) -> int:
@@ -77,12 +82,28 @@ def integer(x: int, name: str, low: int, high: int | None = None) -> int:
 
 def scalar(x: float, name: str, *, positive: bool = False) -> float:
     """``x`` as a finite float, non-negative or strictly positive."""
-    if isinstance(x, bool) or not isinstance(x, (numbers.Real, np.ndarray)) or np.ndim(x) != 0:
+    if np.ndim(x) != 0 or np.asarray(x).dtype.kind not in "iuf":
         raise TypeError(f"{name} must be a real number, got {x!r}")
     value = float(x)
     if not np.isfinite(value) or value < 0 or (positive and value == 0):
         raise ValueError(f"{name} must be {'positive' if positive else 'non-negative'} and finite, got {value}")
     return value
+
+
+def sequence(x: Iterable, name: str) -> list:
+    """The items of an iterable that is not a text."""
+    if isinstance(x, (str, bytes)) or not isinstance(x, Iterable):
+        raise TypeError(f"{name} must be a sequence, got {x!r}")
+    return list(x)
+
+
+def same_stacks(**arrays: Array) -> None:
+    """Refuse matrices whose leading axes do not broadcast."""
+    try:
+        np.broadcast_shapes(*(x.shape[:-2] for x in arrays.values()))
+    except ValueError:
+        raise ValueError(f"{' and '.join(arrays)} must have leading axes that broadcast, got the shapes "
+                         f"{' and '.join(str(x.shape) for x in arrays.values())}") from None
 
 
 def generator(rng: np.random.Generator | int) -> np.random.Generator:
@@ -91,4 +112,6 @@ def generator(rng: np.random.Generator | int) -> np.random.Generator:
         return rng
     if isinstance(rng, bool) or not isinstance(rng, numbers.Integral):
         raise TypeError(f"rng must be a numpy.random.Generator or an integer seed, got {rng!r}")
+    if rng < 0:
+        raise ValueError(f"rng must not be a negative seed, got {rng}")
     return np.random.default_rng(int(rng))

@@ -17,12 +17,13 @@ class Covariance:
     r"""A positive semidefinite matrix, or a stack of them, with its spectrum :math:`\Sigma=\Omega\Lambda\Omega^\top`.
 
     Eigenvalues below the noise level ``n * eps * eigenvalues[0]`` are set to zero, so that singular covariances stay
-    singular; an eigenvalue below ``-100`` times that level is an error.
+    singular; an eigenvalue below ``-100`` times that level is an error.  All arrays are read-only.
 
     Parameters
     ----------
     matrix : array, shape (..., n, n)
-        Symmetric positive semidefinite; copied, and read-only afterwards.
+        Symmetric positive semidefinite; copied.  Of float32 input only float32 accuracy is asked, and the noise level
+        is that of float32.
 
     Attributes
     ----------
@@ -66,9 +67,7 @@ class Covariance:
                              f"(largest: {largest.max():.3g}). Did you pass a difference of covariances?")
         lam = np.where(lam <= noise * largest, 0.0, lam)
         for name, value in (("matrix", matrix), ("eigenvalues", lam), ("eigenvectors", Omega)):
-            value = np.ascontiguousarray(value)
-            value.flags.writeable = False
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, _read_only(np.ascontiguousarray(value)))
 
     @classmethod
     def from_spectrum(cls, eigenvalues: ArrayLike, *, rng: np.random.Generator | int | None = None,
@@ -131,10 +130,10 @@ class Covariance:
         >>> Covariance.from_samples([[1.0, 0.0], [-1.0, 0.0]]).matrix.tolist()
         [[1.0, 0.0], [0.0, 0.0]]
         """
-        X = check.matrix(X, "X", stacks=False)
+        samples = check.matrix(X, "X", stacks=False)
         if center:
-            X = X - X.mean(axis=0)
-        return cls(X.T @ X / len(X))
+            samples = samples - samples.mean(axis=0)
+        return cls(samples.T @ samples / len(samples))
 
     @property
     def dim(self) -> int:
@@ -144,14 +143,14 @@ class Covariance:
     @cached_property
     def rank(self) -> int | np.ndarray:
         """The number of positive eigenvalues (an array of them for a stack)."""
-        rank = (self.eigenvalues > 0).sum(axis=-1)
-        return int(rank) if rank.ndim == 0 else rank
+        rank = np.count_nonzero(self.eigenvalues, axis=-1)
+        return int(rank) if np.ndim(rank) == 0 else _read_only(rank)
 
     @cached_property
     def trace(self) -> float | Array:
         """The sum of the eigenvalues (an array for a stack)."""
         trace = self.eigenvalues.sum(axis=-1)
-        return float(trace) if trace.ndim == 0 else trace
+        return float(trace) if trace.ndim == 0 else _read_only(trace)
 
     @cached_property
     def factor(self) -> Array:
@@ -164,16 +163,21 @@ class Covariance:
         rank = int(np.max(self.rank))
         if np.min(self.rank) == self.dim:
             try:
-                return np.linalg.cholesky(self.matrix)
+                return _read_only(np.linalg.cholesky(self.matrix))
             except np.linalg.LinAlgError:  # positive definite, but only just
                 pass
-        return (self.eigenvectors * np.sqrt(self.eigenvalues)[..., None, :])[..., :max(rank, 1)]
+        return _read_only((self.eigenvectors * np.sqrt(self.eigenvalues)[..., None, :])[..., :max(rank, 1)])
 
     @cached_property
     def root(self) -> Array:
         r"""The symmetric square root :math:`\Sigma^{1/2}`: for formulas on the page; computations use ``factor``."""
         Omega = self.eigenvectors
-        return (Omega * np.sqrt(self.eigenvalues)[..., None, :]) @ Omega.mT
+        return _read_only((Omega * np.sqrt(self.eigenvalues)[..., None, :]) @ Omega.mT)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
 
 
 def as_covariance(A: Covariance | ArrayLike, name: str) -> Covariance:

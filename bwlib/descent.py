@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -172,15 +172,18 @@ class _Iterate:
 def _start(network: DeepLinearNetwork | ArrayLike, loss: Loss) -> tuple[list[Array], bool]:
     if not isinstance(loss, Loss):
         raise TypeError(f"loss must be a BuresLoss or FrobeniusLoss, got {type(loss).__name__}")
-    is_matrix = not isinstance(network, DeepLinearNetwork)
-    weights = [check.matrix(network, "network", stacks=False)] if is_matrix else list(network.weights)
+    if isinstance(network, DeepLinearNetwork):
+        weights = list(network.weights)
+    else:
+        weights = [check.matrix(network, "network", stacks=False)]
     if weights[-1].shape[0] != loss.target.dim:
         raise ValueError(f"network must map to dimension {loss.target.dim}, that of the target, but its last layer "
                          f"has {weights[-1].shape[0]} rows")
-    return weights, is_matrix
+    return weights, not isinstance(network, DeepLinearNetwork)
 
 
-def _recording(record_every: int | Iterable[int]):
+def _recording(record_every: int | Iterable[int]) -> Callable[[int], bool]:
+    """Whether to record a step."""
     if isinstance(record_every, Iterable) and not isinstance(record_every, str):
         steps = {check.integer(step, "record_every", 0) for step in record_every}
         return steps.__contains__
@@ -188,6 +191,7 @@ def _recording(record_every: int | Iterable[int]):
     return lambda step: step % every == 0
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _evaluate(step: int, weights: list[Array], loss: Loss) -> tuple[_Iterate, list[Array]]:
     """The iterate and its layer gradients; a value that overflows is reported as infinite."""
     prefixes = prefix_products(weights)
@@ -201,7 +205,7 @@ def _evaluate(step: int, weights: list[Array], loss: Loss) -> tuple[_Iterate, li
 
 
 def _trajectory(rows: list[_Iterate], eta: float, loss: Loss, status: Status, is_matrix: bool) -> Trajectory:
-    networks = tuple(DeepLinearNetwork(row.weights) for row in rows)
+    networks = tuple(DeepLinearNetwork(tuple(row.weights)) for row in rows)
     losses = np.array([row.loss for row in rows])
     end_to_end = np.array([row.W for row in rows])
     last = rows[-1]

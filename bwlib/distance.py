@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import lapack
@@ -42,6 +44,7 @@ def bures_wasserstein_factors(W: ArrayLike, A: ArrayLike, *, squared: bool = Fal
     """
     W = check.matrix(W, "W")
     A = check.matrix(A, "A", rows=W.shape[-2])
+    check.same_stacks(W=W, A=A)
     return _finish(_pairwise(_factor_distance, W, A), squared)
 
 
@@ -164,6 +167,7 @@ def _covariance_pair(A: Covariance | ArrayLike, B: Covariance | ArrayLike) -> tu
     A, B = as_covariance(A, "A"), as_covariance(B, "B")
     if A.dim != B.dim:
         raise ValueError(f"A and B must have the same dimension, got {A.dim} and {B.dim}")
+    check.same_stacks(A=A.matrix, B=B.matrix)
     return A, B
 
 
@@ -172,7 +176,7 @@ def _square_factor(S: Covariance) -> Array:
     return np.concatenate([F, np.zeros((*F.shape[:-1], S.dim - F.shape[-1]))], axis=-1)
 
 
-def _pairwise(distance, *stacks: Array) -> Array:
+def _pairwise(distance: Callable[..., float], *stacks: Array) -> Array:
     """Apply ``distance`` to every tuple of matrices in the broadcast stacks."""
     shape = np.broadcast_shapes(*(x.shape[:-2] for x in stacks))
     full = [np.broadcast_to(x, shape + x.shape[-2:]) for x in stacks]
@@ -191,10 +195,10 @@ def _factor_distance(W: Array, A: Array) -> float:
     scale = max(np.abs(W).max(), np.abs(A).max())
     if scale == 0.0:
         return 0.0
-    scale = np.ldexp(1.0, int(np.frexp(scale)[1]))
+    scale = np.ldexp(0.5, int(np.frexp(scale)[1]))
     W, A = W / scale, A / scale
     residual, _, s, _ = align(W, A)
-    value = np.linalg.norm(residual)
+    value = float(np.linalg.norm(residual))
     far = value > 0.05 * (np.linalg.norm(W) + np.linalg.norm(A))
     if not far and s[-1] < 0.1 * s[0]:
         value = _graded_distance(W, A)
@@ -235,7 +239,7 @@ def _matrix_distance(A: Array, B: Array, lam: Array, Omega: Array, F_A: Array, F
     scale = max(np.abs(A).max(), np.abs(B).max())
     if scale == 0.0:
         return 0.0
-    half_exponent = int(np.frexp(scale)[1]) // 2
+    half_exponent = int(np.frexp(scale)[1] - 1) // 2
     unit, root = np.ldexp(1.0, 2 * half_exponent), np.ldexp(1.0, half_exponent)
     close = _nearby_distance((A / unit - B / unit), lam[0] / unit, Omega)
     return float(root * close) if close is not None else _factor_distance(F_A, F_B)

@@ -52,6 +52,7 @@ class Loss:
         W, Z = self._matrix(W), self._matrix(Z, "Z")
         if W.shape[-2:] != Z.shape[-2:]:
             raise ValueError(f"Z must have the matrix shape of W, got {Z.shape} and {W.shape}")
+        check.same_stacks(W=W, Z=Z)
         return self._hessian_vector_product(W, Z)
 
     def hessian(self, W: ArrayLike) -> Array:
@@ -96,8 +97,8 @@ class BuresLoss(Loss):
     :math:`Q=\mathrm{polar}(F^\top\widehat W)` and :math:`Q_W` its first :math:`m` columns.
 
     For :math:`\tau>0` the loss is smooth everywhere.  For :math:`\tau=0` it has kinks where
-    :math:`F^\top W` loses rank: there the gradient uses the compact polar factor (the Riemannian gradient on matrices of
-    the rank of ``W``), and the Hessian is an error.
+    :math:`F^\top W` loses rank: there the gradient uses the compact polar factor (the Riemannian gradient on matrices
+    of the rank of ``W``), and the Hessian is an error.
 
     Parameters
     ----------
@@ -162,11 +163,7 @@ class BuresLoss(Loss):
                              f"columns of W")
         E = np.zeros(np.broadcast_shapes(Z.shape[:-2], M.shape[:-2]) + M.shape[-2:])
         E[..., :m] = F.mT @ Z
-        UE, EV = U.mT @ E, E @ Vt.mT
-        inner = UE @ Vt.mT
-        turn = (inner - inner.mT) / (s[..., :, None] + s[..., None, :])
-        dQ = (U @ turn) @ Vt + (U / s[..., None, :]) @ (UE - inner @ Vt) + ((EV - U @ inner) / s[..., None, :]) @ Vt
-        return 2 * (Z - F @ dQ[..., :m])
+        return 2 * (Z - F @ _polar_derivative(U, s, Vt, E)[..., :m])
 
     def _minimum(self, rank: int) -> float:
         lam = self.target.eigenvalues
@@ -232,6 +229,8 @@ def check_gradient(loss: Loss, W: ArrayLike, *, rng: np.random.Generator | int =
     >>> round(check_gradient(BuresLoss([[4.0, 1.0], [1.0, 2.0]]), [[1.0, 0.0], [0.5, 2.0]]), 1)
     2.0
     """
+    if not (callable(getattr(loss, "value", None)) and callable(getattr(loss, "gradient", None))):
+        raise TypeError(f"loss must have the methods value and gradient, got {type(loss).__name__}")
     W = check.matrix(W, "W", stacks=False)
     D = check.generator(rng).standard_normal(W.shape)
     D *= (np.linalg.norm(W) or 1.0) / np.linalg.norm(D)
@@ -245,6 +244,22 @@ def check_gradient(loss: Loss, W: ArrayLike, *, rng: np.random.Generator | int =
         return float("inf")
     h, r = np.log(steps[clear][-6:]), np.log(remainders[clear][-6:])
     return float(np.polyfit(h, r, 1)[0])
+
+
+def _polar_derivative(U: Array, s: Array, Vt: Array, E: Array) -> Array:
+    r"""The derivative of the polar factor at ``U diag(s) Vt``, a thin SVD of full rank, in the direction ``E``.
+
+    The part of ``E`` outside the spaces of ``U`` and ``Vt`` is divided by single singular values; where the matrix is
+    too narrow or too short to have such a part, it is left out, as its rounding error would not be.
+    """
+    inner = U.mT @ E @ Vt.mT
+    derivative = U @ ((inner - inner.mT) / (s[..., :, None] + s[..., None, :])) @ Vt
+    rows, columns = E.shape[-2:]
+    if rows < columns:
+        derivative += (U / s[..., None, :]) @ (U.mT @ E - inner @ Vt)
+    if rows > columns:
+        derivative += ((E @ Vt.mT - U @ inner) / s[..., None, :]) @ Vt
+    return derivative
 
 
 def _noise(s: Array, F: Array, m: int) -> Array:

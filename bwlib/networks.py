@@ -46,7 +46,7 @@ class DeepLinearNetwork:
     weights: tuple[Array, ...]
 
     def __post_init__(self) -> None:
-        layers = list(self.weights)
+        layers = check.sequence(self.weights, "weights")
         if not layers:
             raise ValueError("weights must contain at least one layer, got none")
         weights = [np.array(check.matrix(W, f"weights[{j}]", stacks=False)) for j, W in enumerate(layers)]
@@ -187,9 +187,7 @@ def random_network(widths: Iterable[int], *, scale: float = 1.0, rng: np.random.
 
 
 def _widths(widths: Iterable[int]) -> tuple[int, ...]:
-    if isinstance(widths, (int, np.integer)):
-        raise TypeError(f"widths must be a sequence such as (2, 5, 3), got the number {widths}")
-    widths = tuple(check.integer(d, f"widths[{j}]", 1) for j, d in enumerate(widths))
+    widths = tuple(check.integer(d, f"widths[{j}]", 1) for j, d in enumerate(check.sequence(widths, "widths")))
     if len(widths) < 2:
         raise ValueError(f"widths must name at least the latent and the data dimension, got {widths}")
     return widths
