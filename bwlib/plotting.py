@@ -86,7 +86,7 @@ def rank_cone(cone: tuple[np.ndarray, ...], plane: tuple[np.ndarray, ...], point
     ax.set_xlabel("x", fontsize=10), ax.set_ylabel("y", fontsize=10), ax.set_zlabel("z", fontsize=10)
     ax.set_xticks([-1, 0, 1]), ax.set_yticks([-1, 0, 1]), ax.set_zticks([-1, 0, 1])
     ax.tick_params(labelsize=9)
-    ax.set_box_aspect((1, 1, 1), zoom=0.85)
+    ax.set_box_aspect((1, 1, 1), zoom=0.95)
     ax.view_init(elev=16, azim=-60)
     return ax
 
@@ -208,5 +208,6 @@ def pairs(X: np.ndarray, Y: np.ndarray, *, labels: tuple[str, str], ax: Axes | N
 
 def arrows(start: np.ndarray, end: np.ndarray, *, ax: Axes) -> Axes:
     """Draw an arrow from each row of ``start`` to the same row of ``end``."""
-    ax.quiver(*start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, color=GREY, width=0.005, zorder=1.5)
+    ax.quiver(*start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, color=GREY, width=0.006,
+              headwidth=6, headlength=7, headaxislength=6, zorder=1.5)
     return ax
