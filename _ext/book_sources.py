@@ -65,7 +65,7 @@ class Statement:
         return "test_" + self.label.replace("-", "_")
 
 
-@dataclass
+@dataclass(eq=False)
 class Page:
     """One page of the book: a notebook or a Markdown file."""
 
