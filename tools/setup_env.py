@@ -29,8 +29,8 @@ def say(line):
 def check_python():
     version = "%d.%d" % sys.version_info[:2]
     if sys.version_info[:2] < OLDEST:
-        stop("Python 3.11 or newer is needed, and this is Python %s: try  make PYTHON=python3.12 book  "
-             "with a newer one that you have." % version)
+        stop("Python 3.11 or newer is needed, and this is Python %s: name a newer one that you have, for example  "
+             "make PYTHON=python3.12 book" % version)
     if sys.version_info[:2] > NEWEST:
         say("Note: tested with Python 3.11 to 3.13; this is Python %s. Trying all the same." % version)
     try:
@@ -73,8 +73,7 @@ def install(python, files):
     if pip.returncode == 0:
         return
     if any(sign in output for sign in NO_NETWORK):
-        stop("No network: pip could not reach the package index. Connect and run the same command again; "
-             "what is already installed is kept.")
+        stop("No network: pip could not reach the package index. Connect and run the same command again.")
     stop(output + "\npip could not install the requirements; its own words stand above.")
 
 
