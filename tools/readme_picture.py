@@ -23,9 +23,9 @@ def main() -> None:
     turn = np.array([[np.cos(0.6), -np.sin(0.6)], [np.sin(0.6), np.cos(0.6)]])
     target = bw.Covariance.from_spectrum([4.0, 0.5], eigenvectors=turn)
     loss = bw.BuresLoss(target)
-    start = bw.random_network((2, 2, 2, 2), scale=0.6, rng=7)
+    start = bw.balanced_network(turn.T @ np.diag([2.6, 0.9]), (2, 2, 2, 2))
     run = bw.gradient_descent(start, loss, 0.02, max_steps=2000)
-    chosen = [0, *(int(np.argmax(run.loss <= run.loss[0] * share)) for share in (0.5, 0.1))]
+    chosen = [0, *(int(np.argmax(run.loss <= run.loss[0] * share)) for share in (0.4, 0.06))]
     rng = np.random.default_rng(3)
     z = rng.standard_normal((2, 400))
 
@@ -46,7 +46,7 @@ def main() -> None:
     axes[2].set_title("generated samples $Wz$")
     for ax in axes:
         ax.set_aspect("equal")
-        ax.set(xlim=(-5, 5), ylim=(-5, 5), xticks=[], yticks=[])
+        ax.set(xlim=(-4.2, 4.2), ylim=(-4.2, 4.2), xticks=[], yticks=[])
     fig.savefig(TARGET, dpi=130, facecolor="white", metadata={"Software": None})
     print(f"{TARGET.name}: {run.status}, distance {bw.bures_wasserstein(W @ W.T, target):.1g}")
 
