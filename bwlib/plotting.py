@@ -111,8 +111,8 @@ def cloud(points: np.ndarray, *, outline: np.ndarray | None = None, arrows: np.n
     ax.plot(points[:, 0], points[:, 1], ".", color=COLOURS[4], markersize=3, alpha=0.5)
     if outline is not None:
         ax.plot(outline[:, 0], outline[:, 1], color=COLOURS[0], linewidth=2)
-    for i, tip in enumerate(() if arrows is None else arrows):
-        ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "->", "linewidth": 2, "color": COLOURS[1], "linestyle": LINES[i]})
+    for tip in () if arrows is None else arrows:
+        ax.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "->", "linewidth": 2, "color": COLOURS[1]})
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     ax.set_title(title, fontsize=10)
     return ax
@@ -121,7 +121,9 @@ def cloud(points: np.ndarray, *, outline: np.ndarray | None = None, arrows: np.n
 def image_grid(rows: Mapping[str, np.ndarray], *, shape: tuple[int, int] = (8, 8), black: float = 16.0) -> Figure:
     """Draw one labelled row of grey images for each entry of ``rows`` (arrays of shape (images, pixels))."""
     columns = max(len(images) for images in rows.values())
-    fig, axes = figure(columns, rows=len(rows), width=0.75, height=0.95)
+    fig, axes = figure(columns, rows=len(rows), width=0.75, height=1.0)
+    fig.set_layout_engine("none")
+    fig.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.92, wspace=0.15, hspace=0.3)
     for ax in axes.flat:
         ax.set_axis_off()
     for line, (label, images) in zip(axes, rows.items()):
