@@ -122,7 +122,7 @@ def image_grid(rows: Mapping[str, np.ndarray], *, shape: tuple[int, int] = (8, 8
     """Draw one labelled row of grey images for each entry of ``rows`` (arrays of shape (images, pixels))."""
     columns = max(len(images) for images in rows.values())
     fig, axes = figure(columns, rows=len(rows), width=0.75, height=1.0)
-    fig.set_layout_engine("none")
+    fig.set_layout_engine(None)
     fig.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.92, wspace=0.15, hspace=0.3)
     for ax in axes.flat:
         ax.set_axis_off()
