@@ -1,0 +1,212 @@
+"""Bad input: a table of public function, class of bad input, type of error and what its message must say.
+
+Every message names the argument; what may go wrong with an argument depends on its kind (``MATRIX``, ``STEP``, ...).
+A public name without an entry in ``CALLS`` or ``NO_INPUT`` fails ``test_the_table_is_complete``, and so does a parameter
+without a kind.
+"""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+import bwlib
+from bwlib import (
+    BuresLoss,
+    Covariance,
+    DeepLinearNetwork,
+    FrobeniusLoss,
+    balanced_network,
+    bures_wasserstein,
+    bures_wasserstein_factors,
+    check_gradient,
+    geodesic,
+    gradient_descent,
+    polar,
+    random_network,
+    sqrtm_psd,
+    transport_map,
+    zipf_spectrum,
+)
+
+I2, I3, NAN, INF = np.eye(2), np.eye(3), np.nan, np.inf
+LOSS, NETWORK = BuresLoss(I2), DeepLinearNetwork([I2, I2])
+
+# kind of argument -> (bad value, error, words the message must contain)
+NUMBERS = [
+    ([[1, NAN], [NAN, 1]], ValueError, "finite, got 2 NaN or infinite entries among 4"),
+    ([[INF, 0], [0, 1]], ValueError, "finite"),
+    ([[1j, 0], [0, 1]], TypeError, "real numbers"),
+    ([[True, False], [False, True]], TypeError, "real numbers"),
+    ([["a", "b"], ["c", "d"]], TypeError, "real numbers"),
+    ([[None, 1], [1, 2]], TypeError, "real numbers"),
+    ([[1, 2], [3]], TypeError, "rectangular"),
+    (np.ma.masked_array(I2, mask=I2), TypeError, "masked"),
+    (None, TypeError, "real numbers"),
+    ("text", TypeError, "real numbers"),
+    (NETWORK, TypeError, "real numbers"),
+]
+MATRIX = [*NUMBERS, (1.0, ValueError, "shape"), ([1.0, 2.0], ValueError, "x[:, None]"),
+          (np.zeros((2, 0)), ValueError, "empty"), ([[]], ValueError, "empty")]
+ONE_MATRIX = [*MATRIX, (np.zeros((2, 2, 2)), ValueError, "shape")]
+ROWS = [*MATRIX, (I3, ValueError, "2 rows"), (np.ones((1, 2)), ValueError, "transposed")]
+COVARIANCE = [
+    *MATRIX,
+    (np.ones((3, 2)), ValueError, "square"), (np.ones((3, 2)), ValueError, "W @ W.T"),
+    ([[1, 2], [0, 1]], ValueError, "symmetric"), ([[1, 1e-9], [0, 1]], ValueError, "W @ W.T"),
+    ([[1, 2], [2, 1]], ValueError, "positive semidefinite"), ([[1, 2], [2, 1]], ValueError, "smallest eigenvalue is -1"),
+    (-I2, ValueError, "positive semidefinite"), (np.array([I2, -I2]), ValueError, "positive semidefinite"),
+    (1e308 * np.array([[0, 1], [-1, 0]]), ValueError, "symmetric"),
+]
+PAIRED = [*COVARIANCE, (I3, ValueError, "same dimension, got")]
+TARGET = [*COVARIANCE, (np.array([I2, I2]), ValueError, "stack")]
+DEFINITE = [*PAIRED, (np.diag([1, 0]), ValueError, "positive definite, but its rank is 1 < 2")]
+NON_NEGATIVE = [
+    (-1, ValueError, "non-negative and finite, got -1"), (NAN, ValueError, "finite, got nan"), (INF, ValueError, "finite"),
+    ("1", TypeError, "real number"), (None, TypeError, "real number"), (1j, TypeError, "real number"),
+    (True, TypeError, "real number"), ([0.1], TypeError, "real number"), (np.array("1"), TypeError, "real number"),
+]
+POSITIVE = [*((value, error, words.replace("non-negative", "positive")) for value, error, words in NON_NEGATIVE),
+            (0, ValueError, "positive")]
+TIME = [*NON_NEGATIVE, (1.5, ValueError, "between 0 and 1, got 1.5")]
+COUNT = [(-1, ValueError, "at least"), (2.0, TypeError, "integer"), (True, TypeError, "integer"), ("3", TypeError, "integer"),
+         (None, TypeError, "integer")]
+RANK = [(-1, ValueError, "between 0 and 2, got -1"), (3, ValueError, "between 0 and 2, got 3"), *COUNT[1:]]
+WHEN = [*COUNT, (0, ValueError, "at least 1"), ([0.5], TypeError, "integer"), ([-2], ValueError, "at least 0")]
+RNG = [(-1, ValueError, "negative"), (1.5, TypeError, "numpy.random.Generator"), ("x", TypeError, "seed"),
+       (True, TypeError, "seed"), (np.random, TypeError, "numpy.random.Generator")]
+NEEDED_RNG = [*RNG, (None, TypeError, "seed")]
+WIDTHS = [(5, TypeError, "sequence"), (None, TypeError, "sequence"), ("23", TypeError, "sequence"),
+          ((2,), ValueError, "at least the latent and the data dimension"), ((), ValueError, "at least"),
+          ((2, 0, 2), ValueError, "at least 1"), ((2, -3, 2), ValueError, "at least 1"), ((2.0, 2), TypeError, "integer")]
+LAYERS = [(5, TypeError, "sequence"), (None, TypeError, "sequence"), ([], ValueError, "at least one layer"),
+          *(([bad], error, words) for bad, error, words in ONE_MATRIX),
+          ([I2, I3], ValueError, "widths must chain: weights[1] has 3 columns but weights[0] has 2 rows")]
+THE_LOSS = [(I2, TypeError, "got ndarray"), (None, TypeError, "got NoneType")]
+SPECTRUM = [*NUMBERS, ([1, -1], ValueError, "non-negative, got -1"), ([], ValueError, "non-empty vector"),
+            ([[1, 2]], ValueError, "vector"), (3.0, ValueError, "vector")]
+ROTATION = [*(case for case in ONE_MATRIX if case[0] is not None), (2 * I2, ValueError, "orthogonal 2 x 2"),
+            (np.ones((2, 1)), ValueError, "orthogonal 2 x 2"), (I3, ValueError, "2 rows")]
+SWITCH: list = []  # any truth value will do
+
+# name -> (function, good keyword arguments, parameter -> kind)
+CALLS = {
+    "Covariance": (Covariance, {"matrix": I2}, {"matrix": COVARIANCE}),
+    "Covariance.from_spectrum": (Covariance.from_spectrum, {"eigenvalues": [2, 1]},
+                                 {"eigenvalues": SPECTRUM, "rng": RNG, "eigenvectors": ROTATION}),
+    "Covariance.from_samples": (Covariance.from_samples, {"X": I3}, {"X": ONE_MATRIX, "center": SWITCH}),
+    "sqrtm_psd": (sqrtm_psd, {"A": I2}, {"A": COVARIANCE}),
+    "polar": (polar, {"X": I2}, {"X": MATRIX}),
+    "zipf_spectrum": (zipf_spectrum, {"n": 3, "rng": 0},
+                      {"n": [*COUNT, (0, ValueError, "at least 1")], "rng": NEEDED_RNG,
+                       "largest": [case for case in POSITIVE if case[0] is not None]}),
+    "bures_wasserstein": (bures_wasserstein, {"A": I2, "B": I2}, {"A": PAIRED, "B": PAIRED, "squared": SWITCH}),
+    "bures_wasserstein_factors": (bures_wasserstein_factors, {"W": I2, "A": I2},
+                                  {"W": MATRIX, "A": ROWS, "squared": SWITCH}),
+    "transport_map": (transport_map, {"A": I2, "B": I2}, {"A": DEFINITE, "B": DEFINITE}),
+    "geodesic": (geodesic, {"A": I2, "B": I2, "s": 0.5}, {"A": PAIRED, "B": PAIRED, "s": TIME}),
+    "BuresLoss": (BuresLoss, {"target": I2}, {"target": TARGET, "tau": NON_NEGATIVE}),
+    "FrobeniusLoss": (FrobeniusLoss, {"target": I2}, {"target": TARGET}),
+    "check_gradient": (check_gradient, {"loss": LOSS, "W": I2}, {"loss": THE_LOSS, "W": ONE_MATRIX, "rng": NEEDED_RNG}),
+    "DeepLinearNetwork": (DeepLinearNetwork, {"weights": [I2]}, {"weights": LAYERS}),
+    "DeepLinearNetwork.layer_gradients": (NETWORK.layer_gradients, {"G": I2},
+                                          {"G": [*ONE_MATRIX, (I3, ValueError, "shape of the end-to-end matrix")]}),
+    "balanced_network": (balanced_network, {"W": I2, "widths": (2, 3, 2)}, {
+        "W": ONE_MATRIX,
+        "widths": [*WIDTHS, ((3, 2), ValueError, "start with 2 and end with 2"),
+                   ((2, 1, 2), ValueError, "below the rank 2 of W")]}),
+    "random_network": (random_network, {"widths": (2, 3), "rng": 0},
+                       {"widths": WIDTHS, "scale": NON_NEGATIVE, "rng": NEEDED_RNG}),
+    "gradient_descent": (gradient_descent, {"network": I2, "loss": LOSS, "step_size": 0.1}, {
+        "network": [*(case for case in ONE_MATRIX if case[0] is not NETWORK), (I3, ValueError, "dimension 2"),
+                    (DeepLinearNetwork([I3]), ValueError, "dimension 2")],
+        "loss": THE_LOSS, "step_size": POSITIVE, "max_steps": COUNT, "tol": NON_NEGATIVE, "record_every": WHEN,
+        "progress": SWITCH}),
+}
+for Loss in (BuresLoss, FrobeniusLoss):
+    one = Loss(I2)
+    CALLS |= {
+        f"{Loss.__name__}.value": (one.value, {"W": I2}, {"W": ROWS}),
+        f"{Loss.__name__}.gradient": (one.gradient, {"W": I2}, {"W": ROWS}),
+        f"{Loss.__name__}.value_and_gradient": (one.value_and_gradient, {"W": I2}, {"W": ROWS}),
+        f"{Loss.__name__}.hessian_vector_product": (one.hessian_vector_product, {"W": I2, "Z": I2}, {
+            "W": [*ROWS, (np.ones((2, 1)), ValueError, "shape of W")],
+            "Z": [*ROWS, (np.ones((2, 1)), ValueError, "shape of W")]}),
+        f"{Loss.__name__}.hessian": (one.hessian, {"W": I2}, {"W": [*ROWS, (np.ones((3, 2, 2)), ValueError, "stack")]}),
+        f"{Loss.__name__}.minimum": (one.minimum, {"rank": 1}, {"rank": RANK}),
+    }
+NO_INPUT = {"Status", "Trajectory"}  # results of a run, not made by hand
+
+ROWS_OF_THE_TABLE = [(name, parameter, *case) for name, (_, _, kinds) in CALLS.items()
+                     for parameter, cases in kinds.items() for case in cases]
+
+
+@pytest.mark.parametrize("name, parameter, value, error, words", ROWS_OF_THE_TABLE,
+                         ids=[f"{row[0]}({row[1]})" for row in ROWS_OF_THE_TABLE])
+def test_bad_input_is_refused_by_name(name, parameter, value, error, words):
+    function, good, _ = CALLS[name]
+    with pytest.raises(error) as caught:
+        function(**{**good, parameter: value})
+    message = str(caught.value)
+    assert type(caught.value) is error
+    assert words in message
+    assert re.search(rf"\b{parameter}\b", message)  # the argument is named
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_good_arguments_of_the_table_are_good(name):
+    function, good, _ = CALLS[name]
+    function(**good)
+
+
+def public_callables():
+    for name in bwlib.__all__:
+        thing = getattr(bwlib, name)
+        yield name, thing
+        if inspect.isclass(thing) and name not in NO_INPUT:
+            for method, function in inspect.getmembers(thing, callable):
+                if not method.startswith("_") and len(inspect.signature(function).parameters) > 0:
+                    if set(inspect.signature(function).parameters) - {"self"}:
+                        yield f"{name}.{method}", function
+
+
+@pytest.mark.parametrize("name, function", list(public_callables()), ids=lambda x: x if isinstance(x, str) else "")
+def test_the_table_is_complete(name, function):
+    assert name in CALLS or name in NO_INPUT, f"add {name} to the table of bad input"
+    if name in CALLS:
+        assert set(CALLS[name][2]) == set(inspect.signature(function).parameters) - {"self"}
+
+
+# ---------------------------------------------------------------- what one argument alone cannot do wrong
+
+def test_either_a_seed_or_eigenvectors():
+    with pytest.raises(ValueError, match="either rng or eigenvectors"):
+        Covariance.from_spectrum([1, 2], rng=0, eigenvectors=I2)
+
+
+@pytest.mark.parametrize("function, names, stacks", [
+    (bures_wasserstein, "A and B", (np.array([I2] * 2), np.array([I2] * 3))),
+    (transport_map, "A and B", (np.array([I2] * 2), np.array([I2] * 3))),
+    (lambda A, B: geodesic(A, B, 0.5), "A and B", (np.array([I2] * 2), np.array([I2] * 3))),
+    (bures_wasserstein_factors, "W and A", (np.ones((2, 3, 1)), np.ones((4, 3, 2)))),
+    (LOSS.hessian_vector_product, "W and Z", (np.array([I2] * 2), np.array([I2] * 3))),
+])
+def test_stacks_that_do_not_broadcast(function, names, stacks):
+    with pytest.raises(ValueError, match=f"{names} must have leading axes that broadcast"):
+        function(*stacks)
+
+
+@pytest.mark.parametrize("W", [np.diag([1.0, 0.0]), np.zeros((2, 3)), np.zeros((2, 1)), [[1, 1], [1, 1]]])
+def test_no_hessian_at_a_kink(W):
+    with pytest.raises(ValueError, match="W must not lose rank for the Hessian at tau = 0"):
+        LOSS.hessian(W)
+    BuresLoss(I2, tau=0.1).hessian(W)
+    FrobeniusLoss(I2).hessian(W)
+
+
+def test_a_number_too_large_for_float64_is_not_finite():
+    with pytest.raises(ValueError, match="matrix must be finite"):
+        Covariance(np.eye(2, dtype=np.longdouble) * np.longdouble("1e4000"))
+    with pytest.raises((TypeError, ValueError), match="tau must be"):
+        BuresLoss(I2, tau=10**400)
