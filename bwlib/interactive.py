@@ -19,20 +19,21 @@ from .covariance import Covariance, as_covariance
 from .distance import bures_wasserstein, geodesic
 
 _TEMPLATE = """\
-<div class="bw-geodesic" id="@ID" role="group" aria-labelledby="@ID-title">
+<div class="bw-fig bw-geodesic" id="@ID" role="group" aria-labelledby="@ID-title">
 <style>
-#@ID { --moving: #0072B2; --ends: #B34700; --line: #008060; max-width: 34rem; margin: 0 auto; color: inherit; font: inherit; text-align: left; }
-html[data-theme="dark"] #@ID, [data-jp-theme-light="false"] #@ID { --moving: #56B4E9; --ends: #FF9E5E; --line: #3DD6A8; }
-@media (prefers-color-scheme: dark) { html[data-theme="auto"] #@ID { --moving: #56B4E9; --ends: #FF9E5E; --line: #3DD6A8; } }
+#@ID { --moving: #0072B2; --ends: #B34700; --line: #00734F; --ground: #ffffff; --ink: #1d2530; }
+html[data-theme="dark"] #@ID, [data-jp-theme-light="false"] #@ID { --moving: #56B4E9; --ends: #FF9E5E; --line: #3DD6A8; --ground: #14181e; --ink: #e8ecf1; }
+#@ID { max-width: 34rem; margin: 0 auto; padding: .75rem; border-radius: .4rem; background: var(--ground); color: var(--ink); font: inherit; text-align: left; }
 #@ID svg { width: 100%; max-height: 28rem; display: block; }
 #@ID ellipse { vector-effect: non-scaling-stroke; fill: none; }
 #@ID .end { stroke: var(--ends); stroke-width: 2px; stroke-dasharray: 7 4; }
 #@ID .line { stroke: var(--line); stroke-width: 2px; stroke-dasharray: 2 3; }
 #@ID .moving { stroke: var(--moving); stroke-width: 3px; fill: var(--moving); fill-opacity: .22; }
 #@ID .axis { stroke: currentColor; stroke-opacity: .3; vector-effect: non-scaling-stroke; }
-#@ID .row { display: flex; gap: .75rem; align-items: center; flex-wrap: wrap; margin-top: .5rem; }
-#@ID input[type=range] { flex: 1 1 12rem; min-height: 1.75rem; }
-#@ID button { min-width: 5rem; min-height: 2rem; }
+#@ID .bw-row, #@ID .bw-legend { display: flex; gap: .75rem; align-items: center; flex-wrap: wrap; margin-top: .5rem; }
+#@ID input[type=range] { flex: 1 1 12rem; min-height: 1.75rem; accent-color: var(--moving); }
+#@ID button { min-width: 5rem; min-height: 2rem; color: inherit; background: transparent; border: 1px solid currentColor; border-radius: .3rem; font: inherit; cursor: pointer; }
+#@ID input:focus-visible, #@ID button:focus-visible { outline: 3px solid var(--moving); outline-offset: 2px; }
 #@ID .key { display: inline-block; width: 1.8rem; height: 0; vertical-align: middle; margin-right: .3rem; border-top: 3px solid var(--moving); }
 #@ID .key.k-end { border-top: 2px dashed var(--ends); }
 #@ID .key.k-line { border-top: 3px dotted var(--line); }
@@ -45,13 +46,13 @@ html[data-theme="dark"] #@ID, [data-jp-theme-light="false"] #@ID { --moving: #56
 <ellipse class="end" @START/><ellipse class="end" @END/>
 <ellipse class="moving" @MIDDLE/><ellipse class="line" @CHORD/>
 </g></svg>
-<div class="row"><span><span class="key"></span>geodesic</span><span><span class="key k-line"></span>straight line of matrices</span><span><span class="key k-end"></span>ends</span></div>
-<div class="row">
+<div class="bw-legend"><span><span class="key"></span>geodesic</span><span><span class="key k-line"></span>straight line of matrices</span><span><span class="key k-end"></span>ends</span></div>
+<div class="bw-row">
 <label for="@ID-s">time s</label>
 <input id="@ID-s" type="range" min="0" max="1" step="0.01" value="0.5" aria-valuetext="@READOUT">
 <button type="button">Play</button>
 </div>
-<div class="row"><output for="@ID-s" aria-live="off">@READOUT</output></div>
+<div class="bw-row"><output for="@ID-s" aria-live="off">@READOUT</output></div>
 <script>
 (function () {
   const C = @COEFFS, D = @DIST, root = document.currentScript ? document.currentScript.parentElement : document.getElementById("@ID");
