@@ -253,6 +253,8 @@ def _nearby_distance(D: Array, lam: Array, Omega: Array) -> float | None:
     iteration, which mostly contracts while :math:`\|X\|<0.05`; if it does not converge the answer is None.
     """
     D = Omega.T @ D @ Omega
+    if np.abs(D).max() > 0.2 * lam.max():  # then some entry of X exceeds 0.05
+        return None
     sums = lam[:, None] + lam[None, :]
     inside = sums > 0
     X = np.zeros_like(D)

@@ -220,7 +220,8 @@ def test_accuracy_from_factors_anywhere(n, m, k, kind, exponent, aligned, seed):
 # ---------------------------------------------------------------- accuracy from matrices
 
 def well_conditioned(rng, n):
-    return symmetrised((lambda Q: (Q * 10.0 ** rng.uniform(-1, 1, n)) @ Q.T)(haar(rng, n)))
+    Q = haar(rng, n)
+    return symmetrised((Q * 10.0 ** rng.uniform(-1, 1, n)) @ Q.T)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8])
@@ -297,6 +298,15 @@ def test_never_negative_nan_or_an_error_on_psd_input(n, k, m, e, f, seed):
     assert bures_wasserstein(S, S) <= 1e-7 * np.sqrt(np.trace(S))   # exactly zero for matrices of full rank
     S_s = geodesic(S, S0, 0.5)
     assert np.isfinite(S_s).all()
+
+
+@pytest.mark.parametrize("small", [1e-320, 1e-200, 1e-100, 0.0])
+def test_matrices_of_extremely_different_size(small):
+    """The smaller one no longer matters; no product of sizes may overflow on the way."""
+    A, B = np.diag([4.0, 1.0]), small * np.eye(2)
+    for unit in (1.0, 1e150):
+        for pair in ((unit * A, unit * B), (unit * B, unit * A)):
+            assert bures_wasserstein(*pair) == pytest.approx(np.sqrt(5 * unit), rel=4 * EPS)
 
 
 def test_equal_matrices_have_distance_zero():

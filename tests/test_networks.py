@@ -164,7 +164,7 @@ def test_networks_are_frozen_copies():
 @pytest.mark.parametrize("dtype", [np.int64, np.float32])
 def test_other_precisions_are_converted_first(dtype):
     W = np.array([[1, 2], [3, 4]], dtype=dtype)
-    network = DeepLinearNetwork((w for w in (W, np.asfortranarray(W))))
+    network = DeepLinearNetwork(w for w in (W, np.asfortranarray(W)))
     assert all(w.dtype == np.float64 for w in network.weights)
     assert network.end_to_end().tolist() == [[7.0, 10.0], [15.0, 22.0]]
     assert balanced_network(W, np.array([2, 3, 2])).end_to_end() == pytest.approx(np.array([[1, 2], [3, 4]]), rel=1e-13)
