@@ -222,6 +222,16 @@ def test_a_negative_eigenvalue_is_noise_up_to_a_hundred_n_eps():
         Covariance(np.diag([1.0, -300 * EPS]))
 
 
+def test_a_factor_without_cholesky(monkeypatch):
+    """Cholesky may break down on a matrix that is positive definite by a hair; the spectrum then gives the factor."""
+    def breakdown(matrix):
+        raise np.linalg.LinAlgError
+
+    Sigma = Covariance.from_spectrum([2.0, 1.0], rng=0)
+    monkeypatch.setattr("numpy.linalg.cholesky", breakdown)
+    assert np.allclose(Sigma.factor @ Sigma.factor.T, Sigma.matrix, atol=20 * EPS)
+
+
 def test_everything_is_frozen_and_the_input_untouched():
     given_matrix = np.array([[2.0, 1.0], [1.0, 2.0]])
     Sigma = Covariance(given_matrix)

@@ -217,6 +217,15 @@ def test_accuracy_from_factors_anywhere(n, m, k, kind, exponent, aligned, seed):
     assert abs(bures_wasserstein_factors(W, A) - exact) <= factor_bound(W, A)
 
 
+def test_the_ordinary_svd_stands_in_where_jacobi_does_not_converge(monkeypatch):
+    """Then the error is that of an ungraded SVD: still below sqrt(eps), for the small columns may be misaligned."""
+    rng = np.random.default_rng(6)
+    A = graded(rng, 5, 5, SPECTRA["condition 1e14"])
+    W = rotated(rng, A, 5)
+    monkeypatch.setattr("scipy.linalg.lapack.dgejsv", lambda M, **options: (None,) * 5 + (1,))
+    assert bures_wasserstein_factors(W, A) <= np.sqrt(EPS) * np.linalg.norm(A)
+
+
 # ---------------------------------------------------------------- accuracy from matrices
 
 def well_conditioned(rng, n):
