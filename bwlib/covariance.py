@@ -196,6 +196,11 @@ def sqrtm_psd(A: Covariance | ArrayLike) -> Array:
     Eigenvalues below the noise level are zeroed before the root (see :class:`Covariance`), so singular matrices are
     exact: clipping at 0 instead would leave roots of rounding errors, of size 1e-8.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``A`` is not a covariance (see :class:`Covariance`).
+
     Examples
     --------
     >>> sqrtm_psd([[4.0, 0.0], [0.0, 0.0]]).tolist()
@@ -220,6 +225,11 @@ def polar(X: ArrayLike) -> Array:
 
     Only positive singular values enter (above ``max(n, m) * eps * s[0]``), so ``Q`` is a partial isometry of the rank
     of ``X``, and :math:`\langle Q,X\rangle=\|X\|_*`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``X`` is not a real, finite, non-empty matrix.
 
     Examples
     --------

@@ -33,6 +33,11 @@ def bures_wasserstein_factors(W: ArrayLike, A: ArrayLike, *, squared: bool = Fal
     -------
     float, or array over the leading axes
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a real, finite, non-empty matrix, or the numbers of rows differ.
+
     Examples
     --------
     >>> bures_wasserstein_factors([[1.0], [0.0]], [[1.0, 0.0], [0.0, 2.0]])
@@ -93,10 +98,16 @@ def transport_map(A: Covariance | ArrayLike, B: Covariance | ArrayLike) -> Array
 
     .. math:: T=B^{1/2}(B^{1/2}AB^{1/2})^{-1/2}B^{1/2},\qquad TAT=B,\quad T\succ0.
 
+    Parameters
+    ----------
+    A, B : Covariance or array, shape (..., n, n)
+        Positive definite.
+
     Raises
     ------
-    ValueError
-        If ``A`` or ``B`` is singular: then no positive definite map with :math:`TAT=B` is determined.
+    TypeError, ValueError
+        If an argument is not a covariance, the dimensions differ, or one is singular: then no positive definite map
+        with :math:`TAT=B` is determined.
 
     Examples
     --------
@@ -131,6 +142,11 @@ def geodesic(A: Covariance | ArrayLike, B: Covariance | ArrayLike, s: float) -> 
     A, B : Covariance or array, shape (..., n, n)
     s : float
         Time, :math:`0\le s\le1`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an end is not a covariance, the dimensions differ, or the time is outside its interval.
 
     Examples
     --------

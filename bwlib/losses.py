@@ -183,6 +183,11 @@ class FrobeniusLoss(Loss):
     ----------
     target : Covariance or array, shape (n, n)
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the target is not a covariance.
+
     Examples
     --------
     >>> loss = FrobeniusLoss([[4.0]])

@@ -174,6 +174,18 @@ def random_network(widths: Iterable[int], *, scale: float = 1.0, rng: np.random.
 
     At ``scale=1`` each layer preserves the squared norm of its input on average.
 
+    Parameters
+    ----------
+    widths : sequence of int
+        :math:`(d_0,\dots,d_N)`.
+    scale : float
+    rng : Generator or int
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a width is not a positive integer or ``scale`` is negative.
+
     Examples
     --------
     >>> random_network((2, 5, 3), rng=0).widths
