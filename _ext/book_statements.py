@@ -83,7 +83,7 @@ def row(app, docname, page, source, statement, tests, seen):
         if origin else nodes.inline("", "not said")
 
     if statement.proof:
-        proof = link(app, docname, page.docname, nodes.make_id(statement.proof.label), "on the page")
+        proof = link(app, docname, page.docname, nodes.make_id(statement.proof.label), "proof")
     elif statement.citations:
         proof = nodes.inline("", "cited: ")
         proof += [cited(app, docname, key) for key in statement.citations]
