@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 from numpy.linalg import eigvalsh, matrix_rank, norm, pinv, qr, svd
 from scipy.integrate import quad_vec
-from scipy.linalg import expm, null_space, orth, solve_continuous_lyapunov
+from scipy.linalg import block_diag, expm, null_space, orth, solve_continuous_lyapunov
 
 from bwlib import polar, sqrtm_psd
 
@@ -108,6 +108,10 @@ def test_lem_rank_product():
     # (b) without full rank of A: the product of two matrices of rank 1 may vanish
     A, B = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
     assert matrix_rank(A @ B) == 0 < matrix_rank(B)
+    # ... and without full rank of B, the transposed example
+    assert matrix_rank(B.T @ A.T) == 0 < matrix_rank(B.T)
+    # (d) without rank X <= p: by (a) a product over the inner size 1 has rank at most 1, the identity has rank 2
+    assert max(matrix_rank(np.outer(a, b)) for a, b in rng.standard_normal((20, 2, 2))) == 1 < matrix_rank(np.eye(2))
     # (c) is false for complex matrices and the plain transpose
     a = np.array([[1.0], [1j]])
     assert matrix_rank(a) == 1 and matrix_rank(a.T @ a) == 0
@@ -128,11 +132,10 @@ def test_lem_psd_root(residual):
         other[:, :r] = Omega[:, :r] @ orthogonal(rng, r)
         residual(norm((other * np.sqrt(lam)) @ other.T - sqrtm_psd(C)), ROUND * 2 * n)
         residual(norm(sqrtm_psd(C) - C / 2), ROUND * 2 * n)  # p(x) = x / 2 takes 4 to 2 and 0 to 0
-        # commutation with a matrix that commutes with A but is no polynomial in it
-        G = other @ np.diag(np.arange(n, dtype=float)) @ other.T
-        if np.ptp(lam) == 0 or r == 1:
-            residual(norm(G @ C - C @ G), 20 * ROUND * n)
-            residual(norm(G @ sqrtm_psd(C) - sqrtm_psd(C) @ G), 20 * ROUND * n)
+        # commutation with a matrix that commutes with C but is no polynomial in it: two blocks in the eigenspaces
+        G = Omega @ block_diag(rng.standard_normal((r, r)), rng.standard_normal((n - r, n - r))) @ Omega.T
+        residual(norm(G @ C - C @ G), ROUND * norm(G) * 4)
+        residual(norm(G @ sqrtm_psd(C) - sqrtm_psd(C) @ G), ROUND * norm(G) * 2)
         # (b) kernel, range, rank, pseudo-inverse
         assert matrix_rank(root, tol=1e-7) == r
         if r < n:
@@ -153,8 +156,8 @@ def test_lem_psd_root(residual):
     v = np.array([0.6, 0.8])
     reflection = np.eye(2) - 2 * np.outer(v, v)
     assert norm(reflection @ reflection - np.eye(2)) < ROUND and norm(reflection - np.eye(2)) > 1
-    # (R^2 = N, N^2 = 0, would make R nilpotent, and a nilpotent 2 x 2 matrix [[a, b], [c, -a]] with a^2 + b c = 0
-    # has square zero)
+    # (illustration: a root R of N = [[0, 1], [0, 0]] has R^4 = N^2 = 0 and is 2 x 2, so R^2 = 0, which is not N; the
+    # nilpotent 2 x 2 matrices are [[a, b], [c, -a]] with a^2 + b c = 0)
     for a, b in rng.standard_normal((5, 2)):
         R = np.array([[a, b], [-a * a / b, -a]])
         assert norm(R @ R) < ROUND * (1 + op(R) ** 2) < norm(np.array([[0.0, 1.0], [0.0, 0.0]]))
@@ -234,6 +237,24 @@ def test_lem_von_neumann(residual):
             for product in (A @ B.T, A.T @ B):
                 residual(norm(product - product.T), ROUND * (1 + norm(A) * norm(B)))
                 residual(-eigvalsh((product + product.T) / 2)[0], ROUND * (1 + norm(A) * norm(B)))
+            # ... and a common ordered SVD: turn the basis inside the singular spaces of B; the pair attains the bound by
+            # construction, its two SVDs differ, and the SVD of A + B serves both
+            values = np.sort(rng.integers(0, 3, q))[::-1]
+            b[range(q), range(q)] = values
+            a[range(q), range(q)] = np.sort(rng.integers(0, 4, q))[::-1]
+            positive = [orthogonal(rng, np.sum(values == v)) for v in (2, 1) if v in values]
+            rank = np.sum(values > 0)
+            U1 = U @ block_diag(*positive, orthogonal(rng, n - rank) if n > rank else np.zeros((0, 0)))
+            V1 = V @ block_diag(*positive, orthogonal(rng, m - rank) if m > rank else np.zeros((0, 0)))
+            A, B = U1 @ a @ V1.T, U @ b @ V.T
+            slack = ROUND * (1 + norm(A) + norm(B))
+            residual(abs(inner(A, B) - sv(A) @ sv(B)), ROUND * (1 + norm(A) * norm(B)))
+            left, _, right = svd(A + B)
+            for matrix in (A, B):
+                inside = left.T @ matrix @ right.T
+                ordered = np.zeros((n, m))
+                ordered[range(q), range(q)] = sv(matrix)
+                residual(norm(inside - ordered), slack)
             # a change of U alone, with distinct positive values, is strict
             c = np.zeros((n, m))
             c[range(q), range(q)] = np.arange(q, 0, -1.0)
@@ -250,6 +271,14 @@ def test_lem_von_neumann(residual):
             O = orthogonal(rng, n)
             residual(abs(np.trace((O * a) @ O.T @ (O * b) @ O.T) - a @ b), slack)
             residual(abs(np.trace((O * a) @ O.T @ (O * b[::-1]) @ O.T) - a @ b[::-1]), slack)
+            # equality gives a common ordered eigenbasis, that of A + B, also with multiple eigenvalues
+            twice = np.sort(rng.integers(-1, 2, n))[::-1].astype(float)
+            turn = block_diag(*[orthogonal(rng, np.sum(twice == v)) for v in (1, 0, -1) if v in twice])
+            X, Y = (O @ turn * np.sort(rng.integers(-2, 3, n))[::-1]) @ (O @ turn).T, (O * twice) @ O.T
+            residual(abs(np.trace(X @ Y) - eig(X) @ eig(Y)), ROUND * (1 + norm(X) * norm(Y)))
+            basis = np.linalg.eigh((X + Y + (X + Y).T) / 2)[1][:, ::-1]
+            for matrix in (X, Y):
+                residual(norm(basis.T @ matrix @ basis - np.diag(eig(matrix))), ROUND * (1 + norm(X) + norm(Y)))
             if n > 1:
                 assert np.trace(np.diag(a) @ (O * b) @ O.T) < a @ b  # distinct eigenvalues, different bases
     # the order matters: opposite order on the right of (a) is too small
@@ -302,16 +331,29 @@ def test_lem_nuclear(residual):
             F1, G1 = F @ C, G @ np.linalg.inv(C).T
             assert norm(F1 @ G1.T - X) < bound and norm(F1.T @ F1 - G1.T @ G1) > 0.1
             assert (norm(F1) ** 2 + norm(G1) ** 2) / 2 > value + 1e-3
-        # (d): with curvature at most ||D||^2 / smallest singular value, the quotient at t errs by O(t)
+        for p in (r, r + 2):  # any factorisation: F = U S^(1/2) C, G = V S^(1/2) E with C E^T = I_r
+            C = rng.standard_normal((r, p))
+            E = np.linalg.pinv(C).T + rng.standard_normal((r, p)) @ (np.eye(p) - np.linalg.pinv(C) @ C)
+            F, G = (U * np.sqrt(s)) @ C, (V * np.sqrt(s)) @ E
+            size = norm(F) ** 2 + norm(G) ** 2
+            residual(norm(F @ G.T - X), ROUND * size)
+            residual(value - size / 2, ROUND * size)
+        # (c) with p = r - 1 no pair reaches X: by lem-weyl (d) the error is at least the smallest positive singular value
+        pairs = [(rng.standard_normal((n, r - 1)), rng.standard_normal((m, r - 1))) for _ in range(5)]
+        for F, G in [*pairs, (U[:, :r - 1] * s[:r - 1], V[:, :r - 1])]:
+            assert op(F @ G.T - X) > s[-1] * (1 - ROUND) > 0.5
+        # (d): with curvature at most 2 ||D||^2 / smallest singular value, the quotient at t errs by half of it times t;
+        # twice that leaves room for the next order, and rounding is divided by t
         slope = inner(Q, D) + nuclear(U_perp.T @ D @ V_perp)
         for t in (1e-4, 1e-5):
-            residual(abs((nuclear(X + t * D) - value) / t - slope), 50 * t * norm(D) ** 2 + 1e-15 * value / t)
+            residual(abs((nuclear(X + t * D) - value) / t - slope), 2 * t * norm(D) ** 2 / s.min() + ROUND * value / t)
     # (a) without the constraint the supremum is infinite
     assert inner(3 * np.eye(2), np.eye(2)) > nuclear(np.eye(2))
     # (b) the bound by sqrt(r) needs the rank: for the identity sqrt(1) is too small
     assert nuclear(np.eye(4)) > norm(np.eye(4)) and abs(nuclear(np.eye(4)) - 2 * norm(np.eye(4))) < ROUND
-    # (c) p >= r is needed for a factorisation to exist (lem-rank-product)
-    assert matrix_rank(np.ones((3, 1)) @ np.ones((1, 3))) < matrix_rank(np.eye(3))
+    # (b) the norm changes if the columns of O have unit length but are not orthogonal
+    O, X = np.array([[1.0, 1.0], [0.0, 0.0]]), np.eye(2)
+    assert abs(nuclear(O @ X) - np.sqrt(2)) < ROUND and nuclear(X) == 2
     # (d) the one-sided slopes differ where the rank drops: no gradient there
     X, D, t = np.diag([1.0, 0.0]), np.diag([0.0, 1.0]), 1e-3
     assert nuclear(X + t * D) > nuclear(X) and nuclear(X - t * D) > nuclear(X)
@@ -359,8 +401,10 @@ def test_lem_weyl(residual):
     perturbed = N.copy()
     perturbed[3, 0] = 1e-8
     assert np.abs(np.abs(np.linalg.eigvals(perturbed)) - 0.01).max() < 1e-6
-    # (d) without the bound on the rank the error is zero; (e) without p >= n there is no lower bound
-    assert norm(np.eye(3) - np.eye(3)) == 0
+    # (d) without the bound on the rank: X = diag(3, 2, 1), k = 1, and a Y of rank 2 that is closer
+    X, Y = np.diag([3.0, 2.0, 1.0]), np.diag([3.0, 2.0, 0.0])
+    assert op(X - Y) == 1 < sv(X)[1] and norm(X - Y) ** 2 < np.sum(sv(X)[1:] ** 2)
+    # (e) sigma_n(A) must not be replaced by the smallest singular value sigma_p(A) of a wide A
     A, X = np.array([[1.0, 0.0]]), np.diag([1.0, 1.0])
     assert padded(sv(A @ X), 2)[1] == 0 < sv(A)[0] * sv(X)[1]
     # monotonicity needs the order: the eigenvalues of diag(2, 0) and diag(1, 1) are not ordered entry by entry
@@ -396,18 +440,35 @@ def test_lem_same_gram(residual):
             residual(norm(O - pinv(V) @ W), 10 * bound)  # unique
         else:
             assert norm(perp2 @ perp.T + perp2 @ perp.T) > 1  # K and -K give different O
-        # (c)
+        # (c): W above and a wider V, drawn independently from one Sigma; P from the proof
         p = m + 2
+        V = half @ frame(rng, p, r).T
+        residual(norm(V @ V.T - W @ W.T), bound)
+        rows_W, rows_V = (Y.T @ Omega / np.sqrt(lam) for Y in (W, V))
+        rest_W = full_svd(rows_W, r)[1]
+        rest_V = full_svd(rows_V, r)[1][:, :m - r]
+        P = rows_V @ rows_W.T + rest_V @ rest_W.T
+        residual(norm(P.T @ P - np.eye(m)), bound)
+        residual(norm(V @ P - W), bound)
+        residual(norm(W @ P.T - V), bound)
+        # ... and back: both equations give equal Gram matrices
         P = frame(rng, p, m)
         V = W @ P.T
-        residual(norm(V @ V.T - W @ W.T), bound)
         residual(norm(V @ P - W), bound)
-    # (a) without equal size: no square O maps a 1 x 1 matrix to a 1 x 2 one, although the Gram matrices agree
-    assert abs(np.array([[1.0, 1.0]]) @ np.array([[1.0], [1.0]]) - 2).max() == 0
-    # (a) with the other Gram matrix: W^T W = V^T V, but the residual of the best O is not zero
+        residual(norm(V @ V.T - W @ W.T), bound)
+    # (a) without equal size: equal Gram matrices, but no square O maps a 1 x 2 matrix to a 1 x 1 one; (c) applies
+    W, V, P = np.array([[np.sqrt(2)]]), np.array([[1.0, 1.0]]), np.ones((2, 1)) / np.sqrt(2)
+    assert norm(W @ W.T - V @ V.T) < ROUND and W.shape != V.shape
+    assert norm(V @ P - W) < ROUND and norm(W @ P.T - V) < ROUND
+    # (c) with the equation W = V P alone: the Gram matrices differ
+    V, P = np.eye(2), np.array([[1.0], [0.0]])
+    W = V @ P
+    assert norm(P.T @ P - 1) == 0 and norm(W @ W.T - V @ V.T) == 1 and norm(W @ P.T - V) == 1
+    # (a) with the other Gram matrix: W^T W = V^T V, but V^T W = 0, so that ||V O - W||^2 = ||V||^2 + ||W||^2 - 2 <O, V^T W>
+    # is 2 for every orthogonal O
     W, V = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [1.0, 0.0]])
     assert norm(W.T @ W - V.T @ V) == 0
-    assert all(norm(V @ np.array([[c, -s], [s, c]]) - W) >= 1 for c, s in [(1, 0), (0, 1), (-1, 0), (0.6, 0.8)])
+    assert norm(V.T @ W) == 0 and norm(V) ** 2 + norm(W) ** 2 == 2
     # (a) with O merely invertible: the Gram matrices differ
     assert norm(2 * np.eye(2) @ np.eye(2) * 2 - np.eye(2)) > 1
     # (d) without m >= r: two columns cannot make rank 3
@@ -538,8 +599,15 @@ def test_lem_root_order(residual):
         if a == n or b == n:
             s = np.sqrt(eigvalsh(A)[0].clip(0)) + np.sqrt(eigvalsh(B)[0].clip(0))
             residual(norm(D) * s - norm(A - B), slack * s + ROUND)
-    # equality in (b) and (c) for B = 0, A a multiple of the identity
-    assert abs(norm(sqrtm_psd(4 * np.eye(3))) ** 2 - nuclear(4 * np.eye(3))) < ROUND * 12
+    for n, c, h in itertools.product((1, 3, 6), (1e-6, 1.0, 1e6), (1e-3, 1.0)):
+        # (b), (c) with B = 0 and A a multiple of the identity: equality
+        A = c * np.eye(n)
+        D = sqrtm_psd(A)
+        residual(abs(op(D) ** 2 / op(A) - 1), ROUND)
+        residual(abs(norm(D) ** 2 / nuclear(A) - 1), ROUND)
+        # (d) with A = (1 + h) B: equality; the difference of the roots loses a factor 1 / h of accuracy
+        D = sqrtm_psd((1 + h) * A) - sqrtm_psd(A)
+        residual(abs(norm(D) * np.sqrt(c) * (1 + np.sqrt(1 + h)) / (h * norm(A)) - 1), ROUND / h)
     # (a) is false for the square in place of the root
     A, B = np.array([[2.0, 1.0], [1.0, 1.0]]), np.diag([1.0, 0.0])
     assert eigvalsh(A - B)[0] > -ROUND and eigvalsh(A @ A - B @ B)[0] < -0.1
