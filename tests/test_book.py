@@ -77,7 +77,7 @@ def test_every_statement_test_belongs_to_a_statement():
 def test_statement_is_checked_on_the_page(page):
     """A line "**Check.** ..." and a code cell tagged ``check`` that asserts and prints, once per statement.
 
-    Up to three neighbours may share their place: the check of a statement stands before the third one after it.
+    Neighbours may share their place: the check of a statement stands before the next statement but one.
     """
     tagged = [i for i, c in enumerate(page.cells) if "check" in c.metadata.get("tags", [])]
     for i in tagged:
@@ -88,7 +88,7 @@ def test_statement_is_checked_on_the_page(page):
                                        if c.cell_type == "markdown")]
     places = [s.directive.cell for s in page.statements]
     for n, s in enumerate(page.statements):
-        end = places[n + 3] if n + 3 < len(places) else len(page.cells)
+        end = places[n + 2] if n + 2 < len(places) else len(page.cells)
         assert any(s.directive.cell < i < end for i in checks), f"{s.label}: no check near it"
     assert len(checks) >= len(page.statements)
 
