@@ -131,7 +131,9 @@ def test_prop_mean_split(residual):
         a = a + np.where(a >= b, 1.0, -1.0)
         assert abs(whole - np.sum((a - b) ** 2) - w2_squared(X - a, Y - b)) > 1
     # the square dropped: for the mean distance W_1 the split is false (two points, 0 and 2, against one, at 4)
-    w1 = lambda x, y: np.mean(np.abs(np.sort(x) - np.sort(y)))  # noqa: E731
+    def w1(x, y):
+        return np.mean(np.abs(np.sort(x) - np.sort(y)))
+
     x, y = np.array([0.0, 2.0]), np.array([4.0, 4.0])
     assert w1(x, y) == 3 and abs(x.mean() - y.mean()) + w1(x - 1, y - 4) == 4
 
