@@ -75,12 +75,13 @@ def chain_plane(paths: Mapping[str, np.ndarray], levels: Iterable[np.ndarray], m
 
 def rank_cone(cone: tuple[np.ndarray, ...], plane: tuple[np.ndarray, ...], point: np.ndarray, *,
               ax: Axes | None = None) -> Axes:
-    """A surface with a tangent plane at a point, from coordinate grids."""
+    """A double cone over the origin with the tangent plane at a point, from coordinate grids; they share the black line."""
     if ax is None:
         ax = plt.figure(figsize=(5, 4.4), facecolor="white").add_subplot(projection="3d")
     ax.plot_surface(*cone, color=COLOURS[4], alpha=0.55, linewidth=0, rcount=60, ccount=60)
     ax.plot_wireframe(*cone, color=COLOURS[0], linewidth=0.4, rstride=8, cstride=10)
     ax.plot_surface(*plane, color=COLOURS[5], alpha=0.7, linewidth=0)
+    ax.plot(*np.outer(point, (0, 1 / np.abs(point).max())), color="black", linewidth=1.6, zorder=10)
     ax.plot(*point[:, None], marker="o", color="black", zorder=10)
     ax.plot([0], [0], [0], marker="o", color=COLOURS[1], zorder=10)
     ax.set_xlabel("x", fontsize=10), ax.set_ylabel("y", fontsize=10), ax.set_zlabel("z", fontsize=10)

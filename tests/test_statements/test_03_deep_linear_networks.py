@@ -383,6 +383,13 @@ def test_thm_conservation(residual):
         assert np.linalg.svd(after.end_to_end(), compute_uv=False)[-1] > 0.1
         residual(differences(after.imbalances(), network.imbalances()), 1e-7)
         network = after
+    # Where the loss of the layers is not differentiable the hypothesis says nothing: the curve (w1, w2) = (0, 2 + t) stays
+    # in the kink of (|w| - 1)^2 (slopes of both signs in w1), and its imbalance grows.
+    kinked, kink = bw.BuresLoss([[1.0]]), [bw.DeepLinearNetwork([[[0.0]], [[2.0 + t]]]) for t in (0.0, 1.0)]
+    for net in kink:
+        right, left = (kinked.value(net.weights[1] * e) - kinked.value(net.end_to_end()) for e in (1e-3, -1e-3))
+        assert right < 0 and left < 0
+    assert differences(kink[1].imbalances(), kink[0].imbalances()) > 4
     # A loss that is not a function of the product (weight decay): the imbalance decays like exp(-2 gamma t) instead.
     network, gamma = bw.random_network((2, 3, 2), rng=rng), 0.5
     loss = SquareLoss(rng.standard_normal((2, 2)))
