@@ -8,7 +8,6 @@ leading axes are stacks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -132,10 +131,6 @@ class BuresLoss(Loss):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "tau", check.scalar(self.tau, "tau"))
-
-    @cached_property
-    def _factor_norm2(self) -> float:
-        return float(np.sum(self.target.factor**2))
 
     def _augmented(self, W: Array) -> Array:
         if self.tau == 0.0:
