@@ -172,7 +172,8 @@ def balanced_network(W: ArrayLike, widths: Iterable[int]) -> DeepLinearNetwork:
 def random_network(widths: Iterable[int], *, scale: float = 1.0, rng: np.random.Generator | int) -> DeepLinearNetwork:
     r"""A network with independent entries :math:`(W_j)_{ab}\sim\mathcal N(0,\text{scale}^2/d_{j-1})`.
 
-    At ``scale=1`` each layer preserves the squared norm of its input on average.
+    For a fixed input, :math:`\operatorname{E}|W_jz|^2=\text{scale}^2\,\frac{d_j}{d_{j-1}}\,|z|^2`: at ``scale=1`` a layer
+    between equal widths preserves the squared norm on average, and the whole network multiplies it by :math:`d_N/d_0`.
 
     Parameters
     ----------

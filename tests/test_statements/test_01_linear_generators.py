@@ -62,12 +62,18 @@ def test_prop_pushforward(residual):
         if matrix_rank(W) < n:
             gap = (x - b) @ (np.eye(n) - column_projector(W, matrix_rank(W)))
             residual(np.abs(gap).max(), ROUND * np.abs(x - b).max() * n)
-        # ... and <a, x> is constant exactly for a orthogonal to col W
-        a = rng.standard_normal(n)
-        assert (norm(W.T @ a) > 1e-8) == (np.std((x - b) @ a) > 1e-8)
+        # ... and <a, x> is constant exactly for a orthogonal to col W: the left singular vectors, one by one
+        for i, a in enumerate(np.linalg.svd(W)[0].T):
+            spread = np.std((x - b) @ a)
+            if i < matrix_rank(W):
+                assert spread > 1e-3
+            else:
+                residual(spread, ROUND * np.abs(x - b).max() * n)
         # (c) the moments need no Gaussian: signs have mean 0 and covariance I
         signs = rng.choice([-1.0, 1.0], size=(samples, m))
         y = b + signs @ W.T
+        # the covariance of the signs has m^2 entries, each a mean of numbers of modulus one; the squared sample means
+        # that are subtracted add at most one standard error; norm(W, 2) = 1
         residual(norm(np.cov(y.T, bias=True) - W @ W.T), 5 * (m + 1) / np.sqrt(samples))
     # Gaussianity dropped: signs have another characteristic function, cos u instead of exp(-u^2 / 2)
     u = np.pi
@@ -75,6 +81,11 @@ def test_prop_pushforward(residual):
     # unit covariance dropped: latent covariance 2 I gives 2 W W^T
     z = np.sqrt(2) * np.random.default_rng(2).standard_normal(samples)
     assert abs(np.var(z) - 1) > 0.9
+    # mean zero dropped: the latent z + 1 moves the mean to b + W 1
+    W, b = np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([0.5, -1.0])
+    mean = (b + (np.random.default_rng(3).standard_normal((samples, 2)) + 1) @ W.T).mean(0)
+    residual(norm(mean - b - W @ [1, 1]), 5 * norm(W) / np.sqrt(samples))
+    assert norm(mean - b) > 3
 
 
 @pytest.mark.parametrize("widths", [(3, 3), (2, 5), (4, 3, 5), (3, 1, 4), (5, 4, 2, 6), (2, 7, 3, 4)])
@@ -113,6 +124,14 @@ def test_prop_reachable(widths, residual):
     residual(norm(other - W @ (U @ Vt)), ROUND * m * norm(W))
     # orthogonality dropped: a stretched latent gives another law
     assert norm((2 * W) @ (2 * W).T - W @ W.T) > 1e-3 * norm(W) ** 2
+    # m <= m' dropped: W = [1, 0] and W' = [1] generate one law, but no P with one row has P^T P = I_2
+    row, number = np.array([[1.0, 0.0]]), np.array([[1.0]])
+    assert np.array_equal(row @ row.T, number @ number.T)
+    P = row  # W' P = W, and no other P solves this
+    assert np.array_equal(number @ P, row) and matrix_rank(P.T @ P) < 2
+    # W' = W P^T dropped: W = W' P alone, with P^T P = 1, does not give one law
+    both, P = np.array([[1.0, 1.0]]), np.array([[1.0], [0.0]])
+    assert np.array_equal(both @ P, number) and P.T @ P == 1 and both @ both.T == 2 != number @ number.T
     # (c) samples stay in col W
     x = rng.standard_normal((50, m)) @ W.T
     residual(norm(x - x @ column_projector(W, k)), ROUND * n * norm(x))
@@ -130,7 +149,7 @@ def test_prop_mean_split(residual):
         # the hypothesis that a and b are the means, dropped: other shifts break the equation
         a = a + np.where(a >= b, 1.0, -1.0)
         assert abs(whole - np.sum((a - b) ** 2) - w2_squared(X - a, Y - b)) > 1
-    # the square dropped: for the mean distance W_1 the split is false (two points, 0 and 2, against one, at 4)
+    # a remark: for the mean distance W_1 the split is false (two points, 0 and 2, against one, at 4)
     def w1(x, y):
         return np.mean(np.abs(np.sort(x) - np.sort(y)))
 
@@ -139,6 +158,7 @@ def test_prop_mean_split(residual):
 
 
 def test_prop_two_moments(residual):
+    # clouds have finite second moments; without these there are no covariances, and nothing to state
     for n, points in [(1, 10), (2, 30), (3, 50)]:
         for seed in range(5):
             rng = np.random.default_rng([4, n, seed])
@@ -187,6 +207,16 @@ def test_prop_rank_price(residual):
         cloud = Covariance.from_samples(X)
         Pi = cloud.eigenvectors[:, :k] @ cloud.eigenvectors[:, :k].T
         residual(abs(w2_squared(X, X @ Pi) - cloud.eigenvalues[k:].sum()), ROUND * n * cloud.trace)
+        # (b) uniqueness: a cloud in the same subspace with the covariance of the projection but another shape pays, by
+        # Pythagoras, its distance to the projection on top, which its covariance cannot see
+        Z = rng.standard_normal((40, k))
+        Z -= Z.mean(0)
+        Z = Z @ np.linalg.inv(sqrtm_psd(Z.T @ Z / 40))
+        Y = Z * np.sqrt(cloud.eigenvalues[:k]) @ cloud.eigenvectors[:, :k].T
+        cost, shape = cloud.eigenvalues[k:].sum(), w2_squared(X @ Pi, Y)
+        residual(abs(bures_wasserstein(cloud, Covariance.from_samples(Y), squared=True) - cost), ROUND * n * cloud.trace)
+        residual(abs(w2_squared(X, Y) - cost - shape), ROUND * n * cloud.trace)
+        assert shape > 0.01 * cloud.trace
         frame = orthogonal(rng, n)[:, :k]
         assert w2_squared(X, rng.standard_normal((40, k)) @ frame.T) > cloud.eigenvalues[k:].sum()
     # the gap dropped: for lambda_k = lambda_{k+1} different subspaces attain the minimum
@@ -229,6 +259,11 @@ def test_prop_kl_infinite(residual):
         for A, B in [(E @ S @ E.T, turned @ E @ S @ E.T @ turned.T), (full_rank, E @ S @ E.T)]:
             outside = np.trace(A) - np.trace(column_projector(B, r) @ A)
             assert outside > 1e-3
+            # the column space of B: all samples of B lie in it, no sample of A does
+            away = np.eye(n) - column_projector(B, r)
+            x, x0 = (rng.standard_normal((200, n)) @ sqrtm_psd(M) for M in (A, B))
+            residual(norm(x0 @ away, axis=1).max(), ROUND * n * norm(x0, axis=1).max())
+            assert norm(x @ away, axis=1).min() > 1e-8
             for eps in (1e-4, 1e-6):
                 value = kl(A + eps * np.eye(n), B + eps * np.eye(n))
                 # what is left is of the order of n log(1 / eps)
@@ -258,11 +293,14 @@ def test_prop_bw_continuous(residual):
             residual(between - norm(S.root - S1.root), root)
             residual(norm(S.root - S1.root) - np.sqrt(norm(S.matrix - S1.matrix, "nuc")), root)
         zero = np.zeros((n, n))
-        residual(abs(bures_wasserstein(S, zero) - np.sqrt(S.trace)), ROUND * np.sqrt(S.trace))  # equality at zero
+        # equality throughout at zero
+        members = [abs(bures_wasserstein(S, zero) - bures_wasserstein(zero, zero)), bures_wasserstein(S, zero),
+                   norm(S.root - zero), np.sqrt(norm(S.matrix - zero, "nuc"))]
+        residual(max(abs(x - np.sqrt(S.trace)) for x in members), ROUND * n * np.sqrt(S.trace))
     # the exponent 1/2 is needed: no Lipschitz constant at singular matrices
     quotients = [bures_wasserstein([[h]], [[0.0]]) / h for h in (1e-2, 1e-4, 1e-6)]
     assert np.allclose(quotients, [1e1, 1e2, 1e3])
-    # positive semidefiniteness dropped: the formula asks for a root that does not exist
+    # positive semidefiniteness cannot be dropped: there is no Gaussian of negative variance, and the library says so
     with pytest.raises(ValueError, match="positive semidefinite"):
         bures_wasserstein([[-1.0]], [[1.0]])
     # orthogonality dropped in (b): a shear changes the distance
