@@ -59,8 +59,8 @@ def bures_wasserstein(A: Covariance | ArrayLike, B: Covariance | ArrayLike, *, s
     .. math:: \mathcal B^2(A,B)=\operatorname{tr}A+\operatorname{tr}B-2\operatorname{tr}(B^{1/2}AB^{1/2})^{1/2},
 
     the Wasserstein-2 distance of :math:`\mathcal N(0,A)` and :math:`\mathcal N(0,B)`.  Singular matrices are allowed.
-    Nearly equal matrices are compared through their difference (relative error near 1e-15 down to
-    :math:`\mathcal B^2=10^{-28}` of the traces), all others through factors.
+    Nearly equal matrices are compared through their difference (for well-conditioned matrices relative error near
+    1e-15 down to :math:`\mathcal B^2=10^{-28}` of the traces), all others through factors.
 
     Parameters
     ----------

@@ -125,7 +125,8 @@ def test_prop_bw_commuting(residual):
     # without a common basis the formula by axes is wrong: two ellipses at right angles
     quarter = np.array([[0.0, -1.0], [1.0, 0.0]])
     stretched = np.diag([2.0, 1.0])
-    assert bures_wasserstein_factors(stretched, quarter @ stretched) > 1.4 and norm(np.array([2.0, 1.0]) - [2.0, 1.0]) == 0
+    axes = [np.sqrt(eigvalsh(X @ X.T)) for X in (stretched, quarter @ stretched)]
+    assert norm(axes[0] - axes[1]) < 1e-12 and bures_wasserstein_factors(stretched, quarter @ stretched) > 1.4
 
 
 def test_thm_procrustes(residual):
@@ -166,7 +167,7 @@ def test_prop_residual_form(residual):
     for n, m, columns in [(1, 1, 1), (4, 3, 3), (4, 2, 4), (4, 5, 2), (5, 2, 1), (3, 6, 2), (6, 1, 3), (2, 5, 4), (7, 2, 7)]:
         for deficient in (False, True):
             W, A = rng.standard_normal((n, m)), rng.standard_normal((n, columns))
-            if deficient:  # orthogonal columns: A^T W loses rank, s contains zeros
+            if deficient:  # zero columns: A^T W loses rank, s contains zeros
                 W[:, 0] = 0.0
                 A[:, -1] = 0.0
             size = np.sum(W**2) + np.sum(A**2)
@@ -244,14 +245,22 @@ def test_thm_transport_map(residual):
             size = 20 * (np.trace(Sigma) + np.trace(Sigma0))
             residual(norm(T @ Sigma @ T - Sigma0), ROUND * size)
             residual(-eigvalsh((T + T.T) / 2)[0], ROUND * size)
-            # (b) cost, and no coupling does better; the optimal one is the map: E|T^(1/2)x - T^(1/2)+ y|^2 >= 0
+            # (b) cost, and no coupling does better: E|T^(1/2)x - T^(1/2)+ y|^2 = 2 tr T Sigma - 2 tr X, zero for the map only
             squared = bures_wasserstein_factors(S, A, squared=True)
             cost = np.trace((np.eye(n) - T) @ Sigma @ (np.eye(n) - T))
             residual(abs(cost - squared), ROUND * size)
+            U, s, _ = svd(S @ A, full_matrices=False)
+            U, s, _ = svd(inv(S) @ U * np.sqrt(s), full_matrices=False)  # a factor of T: no root of a rounded product
+            half, half_inverse = (U * s) @ U.T, (U / s) @ U.T            # T^(1/2) and its pseudo-inverse
+            residual(norm(half @ half - T), ROUND * size)
             for _ in range(20):
                 K = rng.standard_normal((n, n))
                 X = S @ (K / norm(K, 2)) @ clean_root(A)
                 residual(np.trace(X) - np.trace(T @ Sigma), ROUND * size)
+                square = np.trace(T @ Sigma) + np.sum((half_inverse @ A)**2) - 2 * np.trace(half @ half_inverse @ X.T)
+                residual(abs(square - 2 * np.trace(T @ Sigma) + 2 * np.trace(X)), ROUND * size)
+                if norm(X - Sigma @ T) > 0.1:
+                    assert square > 1e-6
             # uniqueness among positive semidefinite matrices: other solutions of M Sigma M^T = Sigma0 are not PSD
             other = A @ orthogonal(rng, rank) @ np.hstack([np.eye(rank), np.zeros((rank, n - rank))]) @ inv(S)
             residual(norm(other @ Sigma @ other.T - Sigma0), ROUND * size)
@@ -272,6 +281,12 @@ def test_thm_transport_map(residual):
     assert all(matrix_rank(M @ Sigma @ M.T) <= 1 for M in rng.standard_normal((20, 2, 2)))
     for t in (0.0, 1.0, 7.0):
         assert np.array_equal(np.diag([2.0, t]) @ Sigma @ np.diag([2.0, t]), np.diag([4.0, 0.0]))
+    # nor is the optimal coupling unique then: between two orthogonal lines every cross-covariance costs the same
+    line, across = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
+    for k in (-1.0, 0.0, 0.5):
+        X = np.array([[0.0, k], [0.0, 0.0]])
+        assert eigvalsh(np.block([[line, X], [X.T, across]]))[0] > -1e-12  # a coupling exists
+        assert np.trace(line + across - 2 * X) == 2.0 == pytest.approx(bures_wasserstein(line, across, squared=True))
     # a map that is not positive semidefinite carries the law over, but costs more
     assert 4.0 == np.trace((np.eye(1) + np.eye(1)) @ np.eye(1) @ (np.eye(1) + np.eye(1))) > bures_wasserstein([[1.0]], [[1.0]])
     with pytest.raises(ValueError):
@@ -300,11 +315,15 @@ def test_thm_geodesic(residual):
             # the library's curve is a geodesic as well
             P = geodesic(W @ W.T, A @ A.T, s)
             residual(abs(bures_wasserstein(P, W @ W.T) - s * distance), 1e-7 * size)  # roots of rounded products
-    for n in SIZES:  # (c)
-        Sigma, Sigma0 = positive_definite(rng, n), positive_definite(rng, n)
-        T = transport_map(Sigma, Sigma0)
-        W, A = np.linalg.cholesky(Sigma), sqrtm_psd(Sigma0) @ orthogonal(rng, n)
-        AO = A @ polar(A.T @ W)
+    for n, rank in sorted({(n, rank) for n in SIZES for rank in (1, n)}):  # (c), the target singular too
+        Sigma, A = positive_definite(rng, n), padded(factor(rng, n, rank), n)
+        Sigma0, S = A @ A.T, sqrtm_psd(Sigma)
+        T = inv(S) @ clean_root(S @ A) @ inv(S)
+        if rank == n:
+            residual(norm(T - transport_map(Sigma, Sigma0)), 20 * ROUND * n)
+        W = np.linalg.cholesky(Sigma)
+        U, _, Vt = svd(A.T @ W)
+        AO = A @ U @ Vt
         residual(norm(AO - T @ W), 20 * ROUND * n)
         for s in times:
             step = (1 - s) * np.eye(n) + s * T
