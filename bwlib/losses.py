@@ -52,7 +52,7 @@ class Loss:
         if W.shape[-2:] != Z.shape[-2:]:
             raise ValueError(f"Z must have the matrix shape of W, got {Z.shape} and {W.shape}")
         check.same_stacks(W=W, Z=Z)
-        return self._hessian_vector_product(W, Z)
+        return self._hessian_vector_product(W, Z, min(W.shape[-2:]))
 
     def hessian(self, W: ArrayLike) -> Array:
         """The dense Hessian, shape (n m, n m), rows and columns in the order of ``W.ravel()``; for small sizes."""
@@ -60,7 +60,7 @@ class Loss:
         if W.ndim != 2:
             raise ValueError(f"W must be one matrix of shape (n, m), got a stack {W.shape}")
         basis = np.eye(W.size).reshape(W.size, *W.shape)
-        H = self._hessian_vector_product(W, basis).reshape(W.size, W.size)
+        H = self._hessian_vector_product(W, basis, min(W.shape)).reshape(W.size, W.size)
         return (H + H.T) / 2
 
     def minimum(self, rank: int) -> float:
@@ -76,7 +76,8 @@ class Loss:
     def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
         raise NotImplementedError
 
-    def _hessian_vector_product(self, W: Array, Z: Array) -> Array:
+    def _hessian_vector_product(self, W: Array, Z: Array, rank: int) -> Array:
+        """The derivative of the gradient on matrices of rank at most ``rank``, to which ``W + h Z`` belongs up to h**2."""
         raise NotImplementedError
 
     def _minimum(self, rank: int) -> float:
@@ -148,10 +149,12 @@ class BuresLoss(Loss):
         Vt = np.where((s > _noise(s, F, m))[..., None], Vt[..., :m], 0.0)
         return value, 2 * (W - (F @ U) @ Vt)
 
-    def _hessian_vector_product(self, W: Array, Z: Array) -> Array:
+    def _hessian_vector_product(self, W: Array, Z: Array, rank: int) -> Array:
         F, m = self.target.factor, W.shape[-1]
         M = F.mT @ self._augmented(W)
         U, s, Vt = compact_svd(M)
+        if self.tau == 0.0:
+            U, s, Vt = U[..., :rank], s[..., :rank], Vt[..., :rank, :]
         if (s[..., -1] == 0.0).any():
             raise ValueError(f"W must not lose rank for the Hessian at tau = 0: the smallest of the {s.shape[-1]} "
                              f"singular values of F.T @ W is zero, where the loss has a kink. Use tau > 0, or drop "
@@ -198,7 +201,7 @@ class FrobeniusLoss(Loss):
         difference = W @ W.mT - self.target.matrix
         return np.sum(difference**2, axis=(-2, -1)), 4 * difference @ W
 
-    def _hessian_vector_product(self, W: Array, Z: Array) -> Array:
+    def _hessian_vector_product(self, W: Array, Z: Array, rank: int) -> Array:
         cross = W @ Z.mT
         return 4 * ((cross + cross.mT) @ W + (W @ W.mT - self.target.matrix) @ Z)
 
@@ -247,17 +250,17 @@ def check_gradient(loss: Loss, W: ArrayLike, *, rng: np.random.Generator | int =
 
 
 def _polar_derivative(U: Array, s: Array, Vt: Array, E: Array) -> Array:
-    r"""The derivative of the polar factor at ``U diag(s) Vt``, a thin SVD of full rank, in the direction ``E``.
+    r"""The derivative of the polar factor at ``U diag(s) Vt``, a compact SVD, in the direction ``E`` of the same rank.
 
-    The part of ``E`` outside the spaces of ``U`` and ``Vt`` is divided by single singular values; where the matrix is
-    too narrow or too short to have such a part, it is left out, as its rounding error would not be.
+    The parts of ``E`` outside the spaces of ``U`` and of ``Vt`` are divided by single singular values; where the matrix
+    has no such part, it is left out, as its rounding error would not be.
     """
     inner = U.mT @ E @ Vt.mT
     derivative = U @ ((inner - inner.mT) / (s[..., :, None] + s[..., None, :])) @ Vt
-    rows, columns = E.shape[-2:]
-    if rows < columns:
+    rank, (rows, columns) = s.shape[-1], E.shape[-2:]
+    if rank < columns:
         derivative += (U / s[..., None, :]) @ (U.mT @ E - inner @ Vt)
-    if rows > columns:
+    if rank < rows:
         derivative += ((E @ Vt.mT - U @ inner) / s[..., None, :]) @ Vt
     return derivative
 
