@@ -180,14 +180,16 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def as_covariance(A: Covariance | ArrayLike, name: str) -> Covariance:
+def as_covariance(A: Covariance | ArrayLike, name: str, *, stacks: bool = True) -> Covariance:
     """``A`` itself, or the validated covariance of a plain matrix; errors name the argument."""
-    if isinstance(A, Covariance):
-        return A
-    try:
-        return Covariance(A)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("matrix must", f"{name} must", 1)) from None
+    if not isinstance(A, Covariance):
+        try:
+            A = Covariance(A)  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise type(error)(str(error).replace("matrix must", f"{name} must", 1)) from None
+    if A.matrix.ndim > 2 and not stacks:
+        raise ValueError(f"{name} must be one covariance of shape (n, n), got a stack {A.matrix.shape}")
+    return A
 
 
 def sqrtm_psd(A: Covariance | ArrayLike) -> Array:

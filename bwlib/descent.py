@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from . import _validate as check
 from ._validate import Array
-from .losses import Loss
+from .losses import Loss, check_fit, check_loss
 from .networks import DeepLinearNetwork, layer_gradients, prefix_products
 
 DIVERGENCE_FACTOR = 1e6
@@ -170,15 +170,12 @@ class _Iterate:
 
 
 def _start(network: DeepLinearNetwork | ArrayLike, loss: Loss) -> tuple[list[Array], bool]:
-    if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a BuresLoss or FrobeniusLoss, got {type(loss).__name__}")
+    check_loss(loss)
     if isinstance(network, DeepLinearNetwork):
         weights = list(network.weights)
     else:
         weights = [check.matrix(network, "network", stacks=False)]
-    if weights[-1].shape[0] != loss.target.dim:
-        raise ValueError(f"network must map to dimension {loss.target.dim}, that of the target, but its last layer "
-                         f"has {weights[-1].shape[0]} rows")
+    check_fit(weights[-1], loss)
     return weights, not isinstance(network, DeepLinearNetwork)
 
 

@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator
 from . import _validate as check
 from ._validate import EPS, Array
 from .covariance import Covariance, as_covariance
-from .losses import BuresLoss, Loss
+from .losses import Loss, check_fit, check_loss
 from .networks import DeepLinearNetwork, layer_gradients, prefix_products
 
 MOST_POINTS = 100_000
@@ -91,7 +91,7 @@ def critical_points(target: Covariance | ArrayLike, rank: int, *, tau: float = 0
     Book: chapters "Critical points over rank-bounded matrices" and "The smoothed loss".  The critical points are those
     of Bréchet, Papagiannouli, An and Montúfar (2023).
     """
-    target, tau = _one_covariance(target), check.scalar(tau, "tau")
+    target, tau = as_covariance(target, "target", stacks=False), check.scalar(tau, "tau")
     lam, Omega = target.eigenvalues, target.eigenvectors
     m = check.integer(rank, "rank", 1, target.rank if tau == 0.0 else None)
     above = _count_above(lam, tau)
@@ -192,7 +192,7 @@ def bures_hessian_spectrum(target: Covariance | ArrayLike, indices: Iterable[int
     -----
     Book: "The Hessian at a critical point" and "The Hessian of the smoothed loss".
     """
-    target, tau = _one_covariance(target), check.scalar(tau, "tau")
+    target, tau = as_covariance(target, "target", stacks=False), check.scalar(tau, "tau")
     J, m = _index_set(target, indices, m, tau)
     return _bures_spectrum(target.eigenvalues, J, m, tau)
 
@@ -227,7 +227,7 @@ def frobenius_hessian_spectrum(target: Covariance | ArrayLike, indices: Iterable
     >>> frobenius_hessian_spectrum([[4.0, 0.0], [0.0, 1.0]], [1]).tolist()
     [8.0, -12.0]
     """
-    target = _one_covariance(target)
+    target = as_covariance(target, "target", stacks=False)
     J, m = _index_set(target, indices, m, 0.0)
     inside, outside = target.eigenvalues[J], np.delete(target.eigenvalues, J)
     return _assemble(m, 4 * (inside[:, None] + inside), 4 * (inside[:, None] - outside), -4 * outside)
@@ -258,6 +258,7 @@ def parameter_hessian(network: DeepLinearNetwork, loss: Loss) -> Array:
 
     Examples
     --------
+    >>> from bwlib import BuresLoss
     >>> network = DeepLinearNetwork([[[1.0]], [[2.0]]])
     >>> parameter_hessian(network, BuresLoss([[4.0]])).tolist()
     [[8.0, 4.0], [4.0, 2.0]]
@@ -292,7 +293,7 @@ def parameter_hessian_operator(network: DeepLinearNetwork, loss: Loss) -> Linear
 
     Examples
     --------
-    >>> from bwlib import random_network
+    >>> from bwlib import BuresLoss, random_network
     >>> from scipy.sparse.linalg import eigsh
     >>> operator = parameter_hessian_operator(random_network((20, 30, 20), rng=0), BuresLoss(np.eye(20), tau=0.1))
     >>> operator.shape, eigsh(operator, 3, return_eigenvectors=False).shape
@@ -344,6 +345,7 @@ def search_critical_points(loss: Loss, rank: int, *, starts: int = 200,
 
     Examples
     --------
+    >>> from bwlib import BuresLoss
     >>> found = search_critical_points(BuresLoss([[4.0, 0.0], [0.0, 1.0]]), 1, rng=0)
     >>> [(W @ W.T).round(8).tolist() for W in found]
     [[[4.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]
@@ -352,7 +354,7 @@ def search_critical_points(loss: Loss, rank: int, *, starts: int = 200,
     -----
     Source of the method: Moré (1978), as MINPACK's ``lmder`` in SciPy.
     """
-    _check_loss(loss)
+    check_loss(loss)
     n = loss.target.dim
     m = check.integer(rank, "rank", 1, n)
     starts, rng = check.integer(starts, "starts", 1), check.generator(rng)
@@ -366,13 +368,6 @@ def search_critical_points(loss: Loss, rank: int, *, starts: int = 200,
 
 
 # ---------------------------------------------------------------- closed forms
-
-
-def _one_covariance(target: Covariance | ArrayLike) -> Covariance:
-    target = as_covariance(target, "target")
-    if target.matrix.ndim != 2:
-        raise ValueError(f"target must be one covariance of shape (n, n), got a stack {target.matrix.shape}")
-    return target
 
 
 def _noise(lam: Array) -> float:
@@ -401,15 +396,16 @@ def _index_set(target: Covariance, indices: Iterable[int], m: int | None, tau: f
         raise ValueError(f"indices must be distinct, got {J}")
     low = [i for i in J if target.eigenvalues[i] <= tau]
     if low:
-        raise ValueError(f"indices must name eigenvalues above {tau:g}, but eigenvalue {low[0]} is "
+        bound = f"tau = {tau:g}" if tau else "zero"
+        raise ValueError(f"indices must name eigenvalues above {bound}, but eigenvalue {low[0]} is "
                          f"{target.eigenvalues[low[0]]:g}")
     return J, check.integer(len(J) if m is None else m, "m", len(J))
 
 
 def _bures_spectrum(lam: Array, J: Sequence[int], m: int, tau: float) -> Array:
-    inside, outside = lam[list(J)], np.delete(lam, J)
-    a, b = inside[:, None], outside
-    missed = 2 * (1 - np.sqrt(outside / tau)) if tau > 0 else outside[:0]
+    inside, b = lam[list(J)], np.delete(lam, J)
+    a, b = inside[:, None], np.where(np.abs(b - tau) <= _noise(lam), tau, b)
+    missed = 2 * (1 - np.sqrt(b / tau)) if tau > 0 else b[:0]
     return _assemble(m, 2 * (1 - 2 * tau / (a + inside)), 2 * (a - b) / (a + np.sqrt(b * tau)), missed)
 
 
@@ -445,19 +441,12 @@ def _second_differential(weights: Sequence[Array], prefixes: Sequence[Array], Z:
     return layers[::-1]
 
 
-def _check_loss(loss: Loss) -> None:
-    if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a BuresLoss or FrobeniusLoss, got {type(loss).__name__}")
-
-
 def _check_pair(network: DeepLinearNetwork, loss: Loss) -> None:
-    _check_loss(loss)
+    check_loss(loss)
     if not isinstance(network, DeepLinearNetwork):
         raise TypeError(f"network must be a DeepLinearNetwork, got {type(network).__name__}. For a single matrix use "
                         f"loss.hessian(W)")
-    if network.widths[-1] != loss.target.dim:
-        raise ValueError(f"network must map to dimension {loss.target.dim}, that of the target, but its last layer has "
-                         f"{network.widths[-1]} rows")
+    check_fit(network.weights[-1], loss)
 
 
 # ---------------------------------------------------------------- search

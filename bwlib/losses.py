@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from . import _validate as check
 from ._validate import EPS, Array
-from .covariance import Covariance, as_covariance, compact_svd
+from .covariance import Covariance, as_covariance
 from .distance import align, bures_wasserstein_factors
 
 
@@ -25,10 +25,7 @@ class Loss:
     target: Covariance
 
     def __post_init__(self) -> None:
-        target = as_covariance(self.target, "target")
-        if target.matrix.ndim != 2:
-            raise ValueError(f"target must be one covariance of shape (n, n), got a stack {target.matrix.shape}")
-        object.__setattr__(self, "target", target)
+        object.__setattr__(self, "target", as_covariance(self.target, "target", stacks=False))
 
     def value(self, W: ArrayLike) -> float | Array:
         """The loss at ``W``: a float, or an array over the leading axes."""
@@ -146,16 +143,16 @@ class BuresLoss(Loss):
         F, m = self.target.factor, W.shape[-1]
         residual, U, s, Vt = align(self._augmented(W), F)
         value = np.sum(residual**2, axis=(-2, -1))
-        Vt = np.where((s > _noise(s, F, m))[..., None], Vt[..., :m], 0.0)
+        Vt = np.where((s > _noise(F, W))[..., None], Vt[..., :m], 0.0)
         return value, 2 * (W - (F @ U) @ Vt)
 
     def _hessian_vector_product(self, W: Array, Z: Array, rank: int) -> Array:
         F, m = self.target.factor, W.shape[-1]
         M = F.mT @ self._augmented(W)
-        U, s, Vt = compact_svd(M)
+        U, s, Vt = np.linalg.svd(M, full_matrices=False)
         if self.tau == 0.0:
             U, s, Vt = U[..., :rank], s[..., :rank], Vt[..., :rank, :]
-        if (s[..., -1] == 0.0).any():
+        if (s[..., -1:] <= _noise(F, W)).any():
             raise ValueError(f"W must not lose rank for the Hessian at tau = 0: the smallest of the {s.shape[-1]} "
                              f"singular values of F.T @ W is zero, where the loss has a kink. Use tau > 0, or drop "
                              f"columns of W")
@@ -249,6 +246,19 @@ def check_gradient(loss: Loss, W: ArrayLike, *, rng: np.random.Generator | int =
     return float(np.polyfit(h, r, 1)[0])
 
 
+def check_loss(loss: Loss) -> None:
+    """Refuse what is not one of the losses of this module."""
+    if not isinstance(loss, Loss):
+        raise TypeError(f"loss must be a BuresLoss or FrobeniusLoss, got {type(loss).__name__}")
+
+
+def check_fit(last_layer: Array, loss: Loss) -> None:
+    """Refuse a network whose last layer does not map to the space of the target."""
+    if len(last_layer) != loss.target.dim:
+        raise ValueError(f"network must map to dimension {loss.target.dim}, that of the target, but its last layer "
+                         f"has {len(last_layer)} rows")
+
+
 def _polar_derivative(U: Array, s: Array, Vt: Array, E: Array) -> Array:
     r"""The derivative of the polar factor at ``U diag(s) Vt``, a compact SVD, in the direction ``E`` of the same rank.
 
@@ -265,8 +275,10 @@ def _polar_derivative(U: Array, s: Array, Vt: Array, E: Array) -> Array:
     return derivative
 
 
-def _noise(s: Array, F: Array, m: int) -> Array:
-    return max(F.shape[-1], m) * EPS * s[..., :1]
+def _noise(F: Array, W: Array) -> Array:
+    """The rounding error of ``F.T @ W``: singular values below it are zero.  Shape (..., 1)."""
+    size = np.linalg.norm(np.abs(F).mT @ np.abs(W), axis=(-2, -1))
+    return max(F.shape[-1], W.shape[-1]) * EPS * size[..., None]
 
 
 def _scalar(value: Array) -> float | Array:

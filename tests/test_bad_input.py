@@ -18,13 +18,20 @@ from bwlib import (
     DeepLinearNetwork,
     FrobeniusLoss,
     balanced_network,
+    best_low_rank,
+    bures_hessian_spectrum,
     bures_wasserstein,
     bures_wasserstein_factors,
     check_gradient,
+    critical_points,
+    frobenius_hessian_spectrum,
     geodesic,
     gradient_descent,
+    parameter_hessian,
+    parameter_hessian_operator,
     polar,
     random_network,
+    search_critical_points,
     sqrtm_psd,
     transport_map,
     zipf_spectrum,
@@ -88,6 +95,12 @@ SPECTRUM = [*NUMBERS, ([1, -1], ValueError, "non-negative, got -1"), ([], ValueE
             ([[1, 2]], ValueError, "vector"), (3.0, ValueError, "vector")]
 ROTATION = [*(case for case in ONE_MATRIX if case[0] is not None), (2 * I2, ValueError, "orthogonal 2 x 2"),
             (np.ones((2, 1)), ValueError, "orthogonal 2 x 2"), (I3, ValueError, "2 rows")]
+INDICES = [(0, TypeError, "sequence"), (None, TypeError, "sequence"), ("01", TypeError, "sequence"),
+           ([0.0], TypeError, "integer"), ([2], ValueError, "between 0 and 1, got 2"), ([-1], ValueError, "between 0 and 1"),
+           ([1, 1], ValueError, "distinct"), ([[0]], TypeError, "integer")]
+COLUMNS = [case for case in COUNT if case[0] is not None] + [(0, ValueError, "at least 1, got 0")]
+THE_NETWORK = [(I2, TypeError, "DeepLinearNetwork, got ndarray"), (None, TypeError, "got NoneType"),
+               (DeepLinearNetwork([I3]), ValueError, "dimension 2")]
 SWITCH: list = []  # any truth value will do
 
 # name -> (function, good keyword arguments, parameter -> kind)
@@ -124,6 +137,24 @@ CALLS = {
         "loss": THE_LOSS, "step_size": POSITIVE, "max_steps": COUNT, "tol": NON_NEGATIVE, "record_every": WHEN,
         "progress": SWITCH}),
 }
+DISTINCT = np.diag([2.0, 1.0])
+SEARCHED_RANK = [(0, ValueError, "between 1 and 2, got 0"), (3, ValueError, "between 1 and 2, got 3"), *COUNT[1:]]
+CALLS |= {
+    "critical_points": (critical_points, {"target": DISTINCT, "rank": 1},
+                        {"target": TARGET, "rank": SEARCHED_RANK, "tau": NON_NEGATIVE}),
+    "best_low_rank": (best_low_rank, {"target": DISTINCT, "rank": 1},
+                      {"target": COVARIANCE, "rank": RANK, "tau": NON_NEGATIVE}),
+    "bures_hessian_spectrum": (bures_hessian_spectrum, {"target": DISTINCT, "indices": [0]},
+                               {"target": TARGET, "indices": INDICES, "m": COLUMNS,
+                                "tau": [*NON_NEGATIVE, (2.5, ValueError, "indices must name eigenvalues above tau = 2.5")]}),
+    "frobenius_hessian_spectrum": (frobenius_hessian_spectrum, {"target": DISTINCT, "indices": [0]},
+                                   {"target": TARGET, "indices": INDICES, "m": COLUMNS}),
+    "parameter_hessian": (parameter_hessian, {"network": NETWORK, "loss": LOSS}, {"network": THE_NETWORK, "loss": THE_LOSS}),
+    "parameter_hessian_operator": (parameter_hessian_operator, {"network": NETWORK, "loss": LOSS},
+                                   {"network": THE_NETWORK, "loss": THE_LOSS}),
+    "search_critical_points": (search_critical_points, {"loss": LOSS, "rank": 1, "rng": 0, "starts": 2}, {
+        "loss": THE_LOSS, "rank": SEARCHED_RANK, "starts": [*COUNT, (0, ValueError, "at least 1")], "rng": NEEDED_RNG}),
+}
 for Loss in (BuresLoss, FrobeniusLoss):
     one = Loss(I2)
     CALLS |= {
@@ -136,7 +167,7 @@ for Loss in (BuresLoss, FrobeniusLoss):
         f"{Loss.__name__}.hessian": (one.hessian, {"W": I2}, {"W": [*ROWS, (np.ones((3, 2, 2)), ValueError, "stack")]}),
         f"{Loss.__name__}.minimum": (one.minimum, {"rank": 1}, {"rank": RANK}),
     }
-NO_INPUT = {"Status", "Trajectory"}  # results of a run, not made by hand
+NO_INPUT = {"CriticalPoint", "Status", "Trajectory"}  # results of a run, not made by hand
 
 ROWS_OF_THE_TABLE = [(name, parameter, *case) for name, (_, _, kinds) in CALLS.items()
                      for parameter, cases in kinds.items() for case in cases]
