@@ -93,7 +93,7 @@ def critical_points(target: Covariance | ArrayLike, rank: int, *, tau: float = 0
     """
     target, tau = as_covariance(target, "target", stacks=False), check.scalar(tau, "tau")
     lam, Omega = target.eigenvalues, target.eigenvectors
-    m = check.integer(rank, "rank", 1, target.rank if tau == 0.0 else None)
+    m = check.integer(rank, "rank", 1, int(target.rank) if tau == 0.0 else None)
     above = _count_above(lam, tau)
     sizes = [m] if tau == 0.0 else range(min(above, m) + 1)
     _refuse_families(lam[:above], sizes)
@@ -381,8 +381,10 @@ def _count_above(lam: Array, tau: float) -> int:
 
 def _refuse_families(lam: Array, sizes: Iterable[int]) -> None:
     """Refuse equal eigenvalues if an index set could take some of them and leave others."""
-    equal = np.flatnonzero(lam[:-1] - lam[1:] <= _noise(lam)) if lam.size else []
-    if len(equal) and any(0 < size < lam.size for size in sizes):
+    if not any(0 < size < lam.size for size in sizes):
+        return
+    equal = np.flatnonzero(-np.diff(lam) <= _noise(lam))
+    if equal.size:
         raise ValueError(f"target must have distinct eigenvalues above tau for isolated critical points, but "
                          f"{lam[equal[0]]:.6g} is repeated: any subspace of its eigenspace will do, and the critical "
                          f"covariances form a Grassmannian. Separate the eigenvalues, or use bures_hessian_spectrum and "
