@@ -20,7 +20,7 @@ from . import _validate as check
 from ._validate import EPS, Array
 from .covariance import Covariance, as_covariance
 from .losses import Loss, check_fit, check_loss
-from .networks import DeepLinearNetwork, layer_gradients, prefix_products
+from .networks import DeepLinearNetwork, differential, layer_gradient_derivatives, prefix_products
 
 MOST_POINTS = 100_000
 
@@ -308,9 +308,9 @@ def parameter_hessian_operator(network: DeepLinearNetwork, loss: Loss) -> Linear
     def product(columns: Array) -> Array:
         stacks = np.split(columns.reshape(cuts[-1], -1).T, cuts[:-1], axis=1)
         Z = [stack.reshape(-1, *shape) for stack, shape in zip(stacks, shapes)]
-        images = _differential(weights, prefixes, Z)
+        images = differential(weights, prefixes, Z)
         curvature = loss._hessian_vector_product(prefixes[-1], images[-1], network.bottleneck)
-        layers = _second_differential(weights, prefixes, Z, images, gradient, curvature)
+        layers = layer_gradient_derivatives(weights, prefixes, Z, images, gradient, curvature)
         return np.concatenate([layer.reshape(len(layer), -1) for layer in layers], axis=1).T.reshape(columns.shape)
 
     product(np.zeros(cuts[-1]))
@@ -418,29 +418,6 @@ def _assemble(m: int, symmetric: Array, outer: Array, missed: Array) -> Array:
     zeros = np.zeros(r * (r - 1) // 2 + r * (m - r))
     families = symmetric[np.triu_indices(r)], outer.ravel(), np.repeat(missed, m - r), zeros
     return np.sort(np.concatenate(families))[::-1].copy()
-
-
-# ---------------------------------------------------------------- derivatives of the multiplication map
-
-
-def _differential(weights: Sequence[Array], prefixes: Sequence[Array], Z: Sequence[Array]) -> list[Array]:
-    """The derivatives of the prefix products in the direction ``Z``; the last one is that of the multiplication map."""
-    images = [Z[0]]
-    for W, P, direction in zip(weights[1:], prefixes, Z[1:]):
-        images.append(direction @ P + W @ images[-1])
-    return images
-
-
-def _second_differential(weights: Sequence[Array], prefixes: Sequence[Array], Z: Sequence[Array],
-                         images: Sequence[Array], G: Array, dG: Array) -> list[Array]:
-    """The derivatives of the layer gradients: one pass from the last layer to the first, differentiated by the product
-    rule.  ``dG`` is the derivative of the function-space gradient ``G``."""
-    layers = []
-    for j in range(len(weights) - 1, 0, -1):
-        layers.append(dG @ prefixes[j - 1].T + G @ images[j - 1].mT)
-        G, dG = weights[j].T @ G, Z[j].mT @ G + weights[j].T @ dG
-    layers.append(dG)
-    return layers[::-1]
 
 
 def _check_pair(network: DeepLinearNetwork, loss: Loss) -> None:

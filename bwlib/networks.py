@@ -120,6 +120,28 @@ def layer_gradients(weights: Sequence[Array], prefixes: Sequence[Array], G: Arra
     return gradients[::-1]
 
 
+def differential(weights: Sequence[Array], prefixes: Sequence[Array], Z: Sequence[Array]) -> list[Array]:
+    r"""The derivatives of the prefix products in the direction ``Z``; the last is :math:`d\mu(\theta)[Z]`."""
+    derivatives = [Z[0]]
+    for W, P, direction in zip(weights[1:], prefixes, Z[1:]):
+        derivatives.append(direction @ P + W @ derivatives[-1])
+    return derivatives
+
+
+def layer_gradient_derivatives(weights: Sequence[Array], prefixes: Sequence[Array], Z: Sequence[Array],
+                               dP: Sequence[Array], G: Array, dG: Array) -> list[Array]:
+    """The derivatives of the layer gradients in the direction ``Z``: the pass of ``layer_gradients``, differentiated.
+
+    ``dP`` are the derivatives of the prefix products, ``dG`` that of the function-space gradient ``G``.
+    """
+    derivatives = []
+    for j in range(len(weights) - 1, 0, -1):
+        derivatives.append(dG @ prefixes[j - 1].T + G @ dP[j - 1].mT)
+        G, dG = weights[j].T @ G, Z[j].mT @ G + weights[j].T @ dG
+    derivatives.append(dG)
+    return derivatives[::-1]
+
+
 def balanced_network(W: ArrayLike, widths: Iterable[int]) -> DeepLinearNetwork:
     r"""A balanced network with end-to-end matrix ``W``: :math:`W_{j+1}^\top W_{j+1}=W_jW_j^\top` for all :math:`j`.
 
