@@ -214,3 +214,15 @@ def arrows(start: np.ndarray, end: np.ndarray, *, ax: Axes) -> Axes:
     ax.quiver(*start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, color=GREY, width=0.006,
               headwidth=6, headlength=7, headaxislength=6, zorder=1.5)
     return ax
+
+
+def contours(x: np.ndarray, y: np.ndarray, z: np.ndarray, levels: int | np.ndarray = 20, *, xlabel: str, ylabel: str,
+             ax: Axes | None = None) -> Axes:
+    """Draw the values ``z`` of a function on a grid of the plane by filled contours, dark where it is low."""
+    ax = _axis(ax)
+    ax.grid(False)
+    filled = ax.contourf(x, y, z, levels, cmap="cividis")
+    ax.contour(x, y, z, filled.levels, colors="white", linewidths=0.5)
+    ax.figure.colorbar(filled, ax=ax).ax.tick_params(labelsize=9)
+    ax.set(xlabel=xlabel, ylabel=ylabel, aspect="equal", xlim=(np.min(x), np.max(x)), ylim=(np.min(y), np.max(y)))
+    return ax

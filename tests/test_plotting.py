@@ -27,6 +27,7 @@ DRAWINGS = {  # one call of each function that takes an optional axis
     "singular_value_paths": ((T, XY, np.array([0.5])), {"title": "t"}),
     "ellipse": ((np.array([[2.0, 0.0], [0.0, 1.0]]),), {"label": "l", "fill": True}),
     "pairs": ((XY, 2 * XY), {"labels": ("a", "b")}),
+    "contours": ((T, T, np.outer(T, T), 5), {"xlabel": "x", "ylabel": "y"}),
 }
 every_drawing = pytest.mark.parametrize("name", [name for name in DRAWINGS if hasattr(plotting, name)])
 
