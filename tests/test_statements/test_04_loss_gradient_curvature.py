@@ -261,13 +261,13 @@ def test_thm_semiconcavity(residual):
                         H = bw.BuresLoss(target, tau).hessian(W)
                         residual(np.linalg.eigvalsh(H)[-1] - 2, 1e-12 * (1 + np.linalg.norm(H, 2)) / s[-1])
                     A, B = D[0], D[1]  # convexity of ||W||^2 - L at a midpoint
-                    f = lambda Y: sq(Y) - value_of(Y, R, tau)  # noqa: E731
+                    f = lambda Y: sq(Y) - value_of(Y, R, tau)
                     residual(f((A + B) / 2) - (f(A) + f(B)) / 2, 1e-11)
     # A contraction that is not aligned with R W gives no bound: Q = 0 at W = 2, target 1.
     W, G = 2.0, 2 * 2.0
     assert (abs(W - 2) - 1) ** 2 > (W - 1) ** 2 + G * (-2) + 4
     # There is no such bound in parameter space: |w2 w1| has second derivative 2 w2^2 = 18 in w1.
-    f = lambda w1, w2: (abs(w2 * w1) - 1) ** 2  # noqa: E731
+    f = lambda w1, w2: (abs(w2 * w1) - 1) ** 2
     assert f(1 / 3 + 0.1, 3) > f(1 / 3, 3) + 0.1**2 + 0.05
 
 
@@ -314,7 +314,7 @@ def test_prop_bures_second_derivative(residual):
             Sigma, Z = F @ F.T, rng.standard_normal((n, n))
             Z += Z.T
             Z /= np.linalg.norm(Z)
-            B = lambda S: np.trace(S) + sq(R) - 2 * np.sum(np.sqrt(np.linalg.eigvalsh(R @ S @ R)))  # noqa: E731
+            B = lambda S: np.trace(S) + sq(R) - 2 * np.sum(np.sqrt(np.linalg.eigvalsh(R @ S @ R)))
             T = transport(F, R, 0.0)
             h = 1e-4  # least eigenvalue of Sigma at least 0.25: derivatives of order d below 10^d
             first, second = (B(Sigma + h * Z) - B(Sigma - h * Z)) / (2 * h), second_B(Sigma, R, Z)
