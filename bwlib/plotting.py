@@ -226,3 +226,44 @@ def contours(x: np.ndarray, y: np.ndarray, z: np.ndarray, levels: int | np.ndarr
     ax.figure.colorbar(filled, ax=ax).ax.tick_params(labelsize=9)
     ax.set(xlabel=xlabel, ylabel=ylabel, aspect="equal", xlim=(np.min(x), np.max(x)), ylim=(np.min(y), np.max(y)))
     return ax
+
+
+def ellipsoid(covariance: np.ndarray, *, frame: np.ndarray | None = None, colour: int = 0, title: str = "",
+              ax: Axes | None = None) -> Axes:
+    """Draw the one-sigma ellipsoid of a 3 × 3 ``covariance``, flat where it is singular, inside the wire of ``frame``."""
+    if ax is None:
+        ax = plt.figure(figsize=(4, 4), facecolor="white").add_subplot(projection="3d")
+    a, b = np.meshgrid(np.linspace(0, 2 * np.pi, 61), np.linspace(0, np.pi, 31))
+    sphere = np.stack([np.cos(a) * np.sin(b), np.sin(a) * np.sin(b), np.cos(b)])
+
+    def image(matrix):
+        values, vectors = np.linalg.eigh(matrix)
+        return np.tensordot(vectors * np.sqrt(np.maximum(values, 0)), sphere, axes=1)
+
+    if frame is not None:
+        ax.plot_wireframe(*image(frame), color=GREY, linewidth=0.5, alpha=0.5, rstride=5, cstride=5)
+    ax.plot_surface(*image(covariance), color=COLOURS[colour], alpha=0.8, linewidth=0)
+    ax.plot_wireframe(*image(covariance), color=COLOURS[colour], linewidth=1.2, rstride=15, cstride=15)
+    reach = np.sqrt(np.max(np.linalg.eigvalsh(covariance if frame is None else frame)))
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach), xticks=[], yticks=[], zticks=[])
+    ax.set_box_aspect((1, 1, 1), zoom=1.1)
+    ax.set_title(title, fontsize=11)
+    ax.view_init(elev=22, azim=-55)
+    return ax
+
+
+def arrow_graph(nodes: Mapping[str, tuple[float, float]], arrows: Iterable[tuple[str, str]], *, xlabel: str, ylabel: str,
+                ax: Axes | None = None) -> Axes:
+    """Draw labelled ``nodes`` at their positions and an arrow for each pair of labels; arrows bend to stay apart."""
+    ax = _axis(ax)
+    for start, end in arrows:
+        ax.annotate("", nodes[end], nodes[start], arrowprops={
+            "arrowstyle": "-|>", "color": GREY, "linewidth": 1.2, "shrinkA": 15, "shrinkB": 15,
+            "connectionstyle": "arc3,rad=0.15"})
+    for label, position in nodes.items():
+        ax.text(*position, label, fontsize=10, ha="center", va="center", zorder=3,
+                bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": COLOURS[0]})
+    ax.plot(*np.array(list(nodes.values())).T, linestyle="none")
+    ax.margins(0.2)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return ax

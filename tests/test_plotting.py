@@ -28,6 +28,7 @@ DRAWINGS = {  # one call of each function that takes an optional axis
     "ellipse": ((np.array([[2.0, 0.0], [0.0, 1.0]]),), {"label": "l", "fill": True}),
     "pairs": ((XY, 2 * XY), {"labels": ("a", "b")}),
     "contours": ((T, T, np.outer(T, T), 5), {"xlabel": "x", "ylabel": "y"}),
+    "arrow_graph": (({"a": (0, 1), "b": (1, 0)}, [("a", "b")]), {"xlabel": "x", "ylabel": "y"}),
 }
 every_drawing = pytest.mark.parametrize("name", [name for name in DRAWINGS if hasattr(plotting, name)])
 
@@ -109,3 +110,10 @@ def test_curves_differ_by_colour_and_line_style():
     assert own.get_lines()[1].get_xdata().tolist() == (2 * T).tolist()
     assert (own.get_xscale(), own.get_yscale()) == ("linear", "log")
     assert plotting.curves(T, {"alone": T}, xlabel="x", ylabel="y").get_legend() is None
+
+
+def test_an_ellipsoid_may_be_flat():
+    ax = plotting.ellipsoid(np.diag([4.0, 1.0, 0.0]), frame=np.diag([4.0, 2.0, 1.0]), title="disc")
+    ax.figure.canvas.draw()
+    assert ax.get_xlim3d() == (-2.0, 2.0) and ax.get_title() == "disc"
+    assert plotting.ellipsoid(np.eye(3), ax=ax) is ax
