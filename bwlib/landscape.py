@@ -153,14 +153,12 @@ def bures_hessian_spectrum(target: Covariance | ArrayLike, indices: Iterable[int
 
     With :math:`r=|J|`, for :math:`i,i'\in J` and :math:`j\notin J`:
 
-    =========================================================== =================================
-    :math:`2(1-\frac{2\tau}{\lambda_i+\lambda_{i'}})`           each pair :math:`i\le i'`
-    :math:`0`                                                   :math:`r(r-1)/2+r(m-r)` times
-    :math:`2\frac{\lambda_i-\lambda_j}{\lambda_i+\sqrt{\lambda_j\tau}}` each :math:`i,j`
-    :math:`2(1-\sqrt{\lambda_j/\tau})`                          each :math:`j`, :math:`m-r` times
-    =========================================================== =================================
+    - :math:`2(1-\frac{2\tau}{\lambda_i+\lambda_{i'}})` for each pair :math:`i\le i'`,
+    - :math:`2\frac{\lambda_i-\lambda_j}{\lambda_i+\sqrt{\lambda_j\tau}}` for each :math:`i,j`,
+    - :math:`2(1-\sqrt{\lambda_j/\tau})` for each :math:`j`, :math:`m-r` times,
+    - :math:`0`, :math:`r(r-1)/2+r(m-r)` times.
 
-    At :math:`\tau=0` the last family is absent: the Hessian is that on the matrices of rank :math:`r`, of dimension
+    At :math:`\tau=0` the third family is absent: the Hessian is that on the matrices of rank :math:`r`, of dimension
     :math:`r(n+m-r)`.
 
     Parameters
