@@ -242,7 +242,7 @@ def ellipsoid(covariance: np.ndarray, *, frame: np.ndarray | None = None, colour
 
     if frame is not None:
         ax.plot_wireframe(*image(frame), color=GREY, linewidth=0.5, alpha=0.5, rstride=5, cstride=5)
-    ax.plot_surface(*image(covariance), color=COLOURS[colour], alpha=0.8, linewidth=0)
+    ax.plot_surface(*image(covariance), color=COLOURS[colour], alpha=0.8, linewidth=0, shade=False)
     ax.plot_wireframe(*image(covariance), color=COLOURS[colour], linewidth=1.2, rstride=15, cstride=15)
     reach = np.sqrt(np.max(np.linalg.eigvalsh(covariance if frame is None else frame)))
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach), xticks=[], yticks=[], zticks=[])
@@ -258,8 +258,8 @@ def arrow_graph(nodes: Mapping[str, tuple[float, float]], arrows: Iterable[tuple
     ax = _axis(ax)
     for start, end in arrows:
         ax.annotate("", nodes[end], nodes[start], arrowprops={
-            "arrowstyle": "-|>", "color": GREY, "linewidth": 1.2, "shrinkA": 15, "shrinkB": 15,
-            "connectionstyle": "arc3,rad=0.15"})
+            "arrowstyle": "-|>", "color": GREY, "linewidth": 1.2, "shrinkA": 26, "shrinkB": 26,
+            "connectionstyle": "arc3,rad=0.06"})
     for label, position in nodes.items():
         ax.text(*position, label, fontsize=10, ha="center", va="center", zorder=3,
                 bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": COLOURS[0]})
