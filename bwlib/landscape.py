@@ -88,7 +88,7 @@ def critical_points(target: Covariance | ArrayLike, rank: int, *, tau: float = 0
 
     Notes
     -----
-    Book: chapters "Critical points over rank-bounded matrices" and "The smoothed loss".  The critical points are those
+    Book: theorems "Critical points on the matrices of rank k" and "Critical points of the smoothed loss".  They are those
     of Bréchet, Papagiannouli, An and Montúfar (2023).
     """
     target, tau = as_covariance(target, "target", stacks=False), check.scalar(tau, "tau")
@@ -139,7 +139,8 @@ def best_low_rank(target: Covariance | ArrayLike, rank: int, *, tau: float = 0.0
 
     Notes
     -----
-    Book: "Eckart, Young and Mirsky for the Bures-Wasserstein distance".
+    Book: theorems "Eckart, Young and Mirsky for the Bures–Wasserstein distance" and "Minimum of the smoothed loss over
+    bounded rank".  Source at ``tau = 0``: Eckart and Young (1936), Mirsky (1960) for the Frobenius norm.
     """
     target = as_covariance(target, "target")
     k, tau = check.integer(rank, "rank", 0, target.dim), check.scalar(tau, "tau")
@@ -188,7 +189,7 @@ def bures_hessian_spectrum(target: Covariance | ArrayLike, indices: Iterable[int
 
     Notes
     -----
-    Book: "The Hessian at a critical point" and "The Hessian of the smoothed loss".
+    Book: theorems "Hessian spectrum on the matrices of rank k" and "Hessian spectrum of the smoothed loss".
     """
     target, tau = as_covariance(target, "target", stacks=False), check.scalar(tau, "tau")
     J, m = _index_set(target, indices, m, tau)
@@ -224,6 +225,10 @@ def frobenius_hessian_spectrum(target: Covariance | ArrayLike, indices: Iterable
     --------
     >>> frobenius_hessian_spectrum([[4.0, 0.0], [0.0, 1.0]], [1]).tolist()
     [8.0, -12.0]
+
+    Notes
+    -----
+    Book: proposition "Hessian of the Frobenius loss, and conditioning".
     """
     target = as_covariance(target, "target", stacks=False)
     J, m = _index_set(target, indices, m, 0.0)
@@ -263,7 +268,7 @@ def parameter_hessian(network: DeepLinearNetwork, loss: Loss) -> Array:
 
     Notes
     -----
-    Book: "Hessians in parameter space".
+    Book: proposition "Hessian at a critical parameter".
     """
     operator = parameter_hessian_operator(network, loss)
     H = operator.matmat(np.eye(operator.shape[0]))
