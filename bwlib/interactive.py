@@ -371,7 +371,7 @@ def _panel(name: str, below: str, height: float, content: str, *, head: bool = F
              if head else f'aria-label="{name}">')
     return (f'<svg viewBox="0 0 280 215" role="img" {names}\n<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>'
             f'<line class="axis" x1="{left}" x2="{left}" y1="{top}" y2="{bottom}"/>'
-            f'<text x="{left}" y="13">{name}</text><text x="{left - 4}" y="{top + 12}" text-anchor="end">{height:.3g}</text>'
+            f'<text x="{left}" y="13">{name}</text><text x="{left - 4}" y="{top + 12}" text-anchor="end">{_number(height, 6):.3g}</text>'
             f'<text x="{left - 4}" y="{bottom}" text-anchor="end">0</text>'
             f'<text x="{(left + right) / 2}" y="{bottom + 20}" text-anchor="middle">{below}</text>\n{content}</svg>\n')
 

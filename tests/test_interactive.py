@@ -1,4 +1,4 @@
-"""The slider figure: the right ellipses, accessible, self-contained, the same bytes on every machine."""
+"""The slider figures: the right numbers, accessible, self-contained, the same bytes on every machine."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bwlib as bw
-from bwlib.interactive import GeodesicFigure
+from bwlib.interactive import GeodesicFigure, SmoothingFigure
 
 A = np.array([[4.0, 0.0], [0.0, 1.0]])
 B = np.array([[1.0, 3.0], [3.0, 13.0]])
@@ -82,3 +82,68 @@ def test_picture_for_print():
 def test_bad_ends_are_refused(bad, error):
     with pytest.raises(error, match="A|matrix"):
         GeodesicFigure(bad, np.eye(2))
+
+
+SPECTRA = [([4.0, 2.0, 1.0, 0.5], 3), ([4.0, 2.0, 1.0, 0.5], 4), ([2.0, 2.0, 0.3], 2), ([3.0, 1.0, 0.0], 3), ([1.0], 1)]
+
+
+def smoothing(lam, rank, **options):
+    figure = SmoothingFigure(bw.Covariance.from_spectrum(lam, rng=1), rank, **options)
+    page = figure._repr_mimebundle_()["text/html"]
+    return figure, page, json.loads(re.search(r"const D = (\{.*\}), root", page).group(1))
+
+
+@pytest.mark.parametrize("lam, rank", SPECTRA)
+def test_the_smoothing_figure_shows_what_the_loss_says(lam, rank):
+    figure, page, data = smoothing(lam, rank)
+    assert len(data["frames"]) == len(figure.taus) == 101
+    for p in (0, 37, 66, 100):
+        tau, frame = figure.taus[p], data["frames"][p]
+        loss = bw.BuresLoss(figure.target, tau)
+        W = figure.target.eigenvectors[:, :rank] * np.sqrt(np.maximum(figure.target.eigenvalues[:rank] - tau, 0))
+        np.testing.assert_allclose(figure.spectrum(tau), np.maximum(np.array(lam[:rank]) - tau, 0), atol=1e-13)
+        np.testing.assert_allclose(figure.losses(tau), [loss.value(W), bw.BuresLoss(figure.target).value(W)], atol=1e-12)
+        if lam[-1] > 0:                                                   # against the dense Hessian
+            values = np.linalg.eigvalsh(loss.hessian(W))
+            r = int(np.sum(np.array(lam[:rank]) > tau))
+            orbit = r * (r - 1) // 2 + r * (rank - r)
+            np.testing.assert_allclose(figure.curvatures(tau), values[[orbit, -1]], atol=1e-10)
+        assert frame["text"].startswith(f"\u03c4 = {tau:.4f}: rank {np.linalg.matrix_rank(W, tol=1e-7)}, loss ")
+        unit = 1.05 * figure.taus[-1] / 160                              # read off the picture, to a tenth of a unit
+        np.testing.assert_allclose((180 - np.array(frame["bars"])) * unit, figure.spectrum(tau), atol=0.06 * unit)
+        np.testing.assert_allclose((180 - frame["noise"]) * unit, tau, atol=0.06 * unit)
+        assert all(19.9 <= y <= 180 for y in frame["dots"])
+
+
+@pytest.mark.parametrize("lam, rank", SPECTRA)
+def test_the_smoothing_figure_is_accessible_and_self_contained(lam, rank):
+    _, page, data = smoothing(lam, rank)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    for attribute in ("aria-labelledby", "for"):
+        for value in re.findall(rf'\b{attribute}="([^"]+)"', page):
+            assert set(value.split()) <= set(ids)
+    assert "http" not in page and "@" not in page and "nan" not in page.lower() and "Infinity" not in page
+    assert 'type="range" min="0" max="100" step="1"' in page and 'type="button"' in page
+    start = int(re.search(r'value="(\d+)" aria-valuetext="([^"]+)"', page).group(1))
+    assert page.count(data["frames"][start]["text"]) >= 2                # readable without script
+    panels = re.findall(r"<svg.*?</svg>", page, re.S)
+    assert len(panels) == 3
+    for svg in panels:
+        ElementTree.fromstring(svg)
+
+
+def test_the_smoothing_figure_is_reproducible_and_has_a_picture():
+    target = np.diag([4.0, 2.0, 0.5])
+    pages = [SmoothingFigure(A, 2, title="a < b")._repr_mimebundle_() for A in (target, target * (1 + 1e-15))]
+    assert pages[0]["text/html"] == pages[1]["text/html"] and "a &lt; b" in pages[0]["text/html"]
+    png = base64.b64decode(pages[0]["image/png"])
+    assert png[:8] == b"\x89PNG\r\n\x1a\n" and b"matplotlib" not in png.lower()
+    assert pages[0]["text/plain"] == "SmoothingFigure: a < b"
+
+
+@pytest.mark.parametrize("target, rank, error", [(np.zeros((2, 2)), 1, ValueError), (np.eye(2), 3, ValueError),
+                                                 (np.eye(2), 0, ValueError), (np.diag([1.0, -1.0]), 1, ValueError), (np.eye(2), 1.5, TypeError)])
+def test_bad_smoothing_figures_are_refused(target, rank, error):
+    with pytest.raises(error, match="target|rank"):
+        SmoothingFigure(target, rank)
