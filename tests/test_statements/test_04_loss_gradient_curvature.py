@@ -161,6 +161,20 @@ def test_prop_gradient(residual):
             size = (1 + sq(dA) + sq(dB)) ** 2 / s[-1] ** 2
             residual(abs((at[1] - at[0]) / (2 * h) - np.sum(G * D)), 200 * h**2 * size + 200 * EPS * sq(R) / h)
             residual(np.abs(G @ S).max(initial=0.0), 1e-12 / s[-1])  # the rows are in the row space: tangent
+        for q in range(1, n):  # (b) for singular targets: rank(R W) = rank W = k <= q
+            R = root_of(target_of(rng, n, q))
+            for k in range(1, min(q, m) + 1):
+                A, B = of_rank(rng, n, k, k), of_rank(rng, m, k, k)
+                dA, dB = rng.standard_normal((n, k)), rng.standard_normal((m, k))
+                U, s, V, _, S = compact(R @ A @ B.T)
+                if len(s) < k or s[-1] < 0.05:  # the third derivative of the loss is of order 1 / s^2
+                    continue
+                G = 2 * (A @ B.T - R @ U @ V.T)
+                at = [value_of((A + t * dA) @ (B + t * dB).T, R) for t in (-h, h)]
+                size = (1 + sq(dA) + sq(dB)) ** 2 / s[-1] ** 2
+                predicted = np.sum(G * (dA @ B.T + A @ dB.T))
+                residual(abs((at[1] - at[0]) / (2 * h) - predicted), 200 * h**2 * size + 200 * EPS * sq(R) / h)
+                residual(np.abs(G @ S).max(initial=0.0), 1e-12 / s[-1])
     # Dropped: at rank W = 1 < 2 the same formula is no gradient (order 1 of the remainder), nor does the rank of W
     # alone decide for a singular target: W has full rank, F^T W = 0 does not.
     assert abs(bw.check_gradient(bw.BuresLoss(np.diag([4.0, 1.0])), np.diag([1.0, 0.0])) - 1) < 0.05
@@ -367,6 +381,17 @@ def test_prop_hessian(residual):
                     T, Sigma = transport(W, R, tau), W @ W.T + tau * np.eye(n)
                     other = 2 * np.sum((D - T @ D) * D) + second_B(Sigma, R, W @ D.T + D @ W.T)
                     residual(abs(other - value), 1e-9 / s[-1])
+    # A singular target: the rows of W that R annihilates add a paraboloid, the others see a smaller non-singular target.
+    for n, m, q in [(4, 3, 2), (4, 2, 2), (3, 5, 2), (3, 1, 1)]:
+        lam = np.sort(rng.uniform(0.5, 4, q))[::-1]
+        for tau in (0.0, 0.3):
+            W = of_rank(rng, n, m, min(n, m))
+            whole, part = bw.BuresLoss(np.diag(np.append(lam, np.zeros(n - q))), tau), bw.BuresLoss(np.diag(lam), tau)
+            s = np.linalg.svd(np.sqrt(lam)[:, None] * W[:q], compute_uv=False)[-1]
+            residual(abs(whole.value(W) - part.value(W[:q]) - sq(W[q:]) - (n - q) * tau), 1e-12)
+            H = 2 * np.eye(n * m)
+            H[:q * m, :q * m] = part.hessian(W[:q])
+            residual(np.abs(whole.hessian(W) - H).max(), 1e-11 / s)
     # (b) needs full row rank at tau = 0: for n = 2, m = 1 the matrix R Sigma R is singular and T does not exist.
     with pytest.raises(ValueError):
         bw.transport_map(np.diag([1.0, 0.0]), np.eye(2))
