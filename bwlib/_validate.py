@@ -90,6 +90,14 @@ def scalar(x: float, name: str, *, positive: bool = False) -> float:
     return value
 
 
+def times(x: ArrayLike, name: str) -> Array:
+    """``x`` as a non-empty vector of non-negative, strictly increasing times."""
+    array = real_array(x, name)
+    if array.ndim != 1 or not array.size or array[0] < 0 or (np.diff(array) <= 0).any():
+        raise ValueError(f"{name} must be a vector of non-negative, strictly increasing times, got {x!r}")
+    return array
+
+
 def sequence(x: Iterable, name: str) -> list:
     """The items of an iterable that is not a text."""
     if isinstance(x, (str, bytes)) or not isinstance(x, Iterable):

@@ -1,10 +1,8 @@
-"""Gradient descent on deep linear networks and on single matrices, and the record it leaves."""
+"""Gradient descent on deep linear networks and on single matrices, and the subspace iteration it contains."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,69 +10,12 @@ from tqdm import tqdm
 
 from . import _validate as check
 from ._validate import Array
+from .covariance import Covariance, as_covariance
 from .losses import Loss, check_fit, check_loss
-from .networks import DeepLinearNetwork, layer_gradients, prefix_products
+from .networks import DeepLinearNetwork
+from .trajectory import Status, Trajectory, evaluate, trajectory
 
 DIVERGENCE_FACTOR = 1e6
-LARGEST_ENTRY = 1e150  # its square is still a float64
-
-
-class Status(Enum):
-    """Why a run ended; ``advice`` says what to do next.
-
-    Examples
-    --------
-    >>> Status.DIVERGED.advice
-    'Reduce the step size: the loss grew by a factor of a million.'
-    """
-
-    CONVERGED = "The gradient norm is at most tol; nothing to do."
-    MAX_STEPS = "Allow more steps or a larger tol: the gradient norm is still above tol."
-    DIVERGED = "Reduce the step size: the loss grew by a factor of a million."
-    NON_FINITE = "Reduce the step size or rescale the start: a value overflowed."
-    INTERRUPTED = "Interrupted from the keyboard; what was recorded until then is kept."
-
-    @property
-    def advice(self) -> str:
-        """One sentence on what to do."""
-        return self.value
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """The record of a run; row ``k`` of every array belongs to the same iterate.
-
-    Attributes
-    ----------
-    t : array, shape (rows,)
-        Flow time; for gradient descent the step size times the number of steps.
-    loss, gap : array, shape (rows,)
-        The loss, and the loss minus its least value at the rank of the bottleneck.
-    gradient_norm : array, shape (rows,)
-        Euclidean norm of the gradient with respect to all layers.
-    singular_values : array, shape (rows, min(n, m))
-        Of the end-to-end matrix, descending.
-    imbalance : array, shape (rows,)
-        The largest spectral norm of the matrices of :meth:`DeepLinearNetwork.imbalances`; 0 for one layer.
-    end_to_end : array, shape (rows, n, m)
-        The end-to-end matrices.
-    networks : tuple of DeepLinearNetwork, or None
-        The networks; None for a run on a single matrix.
-    status : Status
-    message : str
-        What happened, with numbers.
-    """
-
-    t: Array
-    loss: Array
-    gap: Array
-    gradient_norm: Array
-    singular_values: Array
-    imbalance: Array
-    end_to_end: Array
-    networks: tuple[DeepLinearNetwork, ...] | None
-    status: Status
-    message: str
 
 
 def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_size: float, *, max_steps: int = 1000,
@@ -119,13 +60,13 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
     -----
     Book: chapter "Deep linear networks".
     """
-    weights, is_matrix = _start(network, loss)
+    weights = start_weights(network, loss)
     eta = check.scalar(step_size, "step_size", positive=True)
     max_steps = check.integer(max_steps, "max_steps", 0)
     tol = check.scalar(tol, "tol")
     wanted = _recording(record_every)
 
-    current, gradients = _evaluate(0, weights, loss)
+    current, gradients = evaluate(0.0, weights, loss)
     if not current.is_finite():
         raise ValueError("network must have a finite loss and gradient at the start, but they overflow; rescale it")
     rows = [current]
@@ -137,7 +78,7 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
                 if current.gradient_norm <= tol:
                     break
                 weights = [W - eta * G for W, G in zip(current.weights, gradients)]
-                following, gradients = _evaluate(step, weights, loss)
+                following, gradients = evaluate(eta * step, weights, loss)
                 if not following.is_finite():
                     status = Status.NON_FINITE
                     break
@@ -154,29 +95,72 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
         status = Status.CONVERGED
     if rows[-1] is not current:
         rows.append(current)
-    return _trajectory(rows, eta, loss, status, is_matrix)
+    return trajectory(rows, loss, status, f"after {round(current.t / eta)} steps",
+                      is_network=isinstance(network, DeepLinearNetwork))
 
 
-@dataclass(frozen=True, eq=False)
-class _Iterate:
-    step: int
-    weights: list[Array]
-    W: Array
-    loss: float
-    gradient_norm: float
+def subspace_iteration(target: Covariance | ArrayLike, W0: ArrayLike, steps: int) -> Array:
+    r"""Orthonormal bases of the subspaces :math:`\Sigma_0^t\,\mathrm{range}(RW_0)`, :math:`t=0,\dots,\text{steps}`.
 
-    def is_finite(self) -> bool:
-        return bool(np.isfinite(self.loss) and np.isfinite(self.gradient_norm))
+    Orthogonal iteration: multiply by :math:`\Sigma_0`, orthonormalise by QR, repeat.  Gradient descent on the
+    Bures-Wasserstein loss with one layer and step size ½ has the same subspaces: they are the ranges of :math:`RW_t`.
+
+    Parameters
+    ----------
+    target : Covariance or array, shape (n, n)
+    W0 : array, shape (n, k)
+        Such that :math:`RW_0` has rank k.
+    steps : int
+
+    Returns
+    -------
+    array, shape (steps + 1, n, k)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of its domain, or the rank of :math:`RW_0` is below k.
+
+    Examples
+    --------
+    >>> bases = subspace_iteration([[4.0, 0.0], [0.0, 1.0]], [[1.0], [1.0]], 20)
+    >>> bases[-1].round(9).tolist()
+    [[1.0], [0.0]]
+
+    Notes
+    -----
+    Book: theorem "Half a step is orthogonal iteration".  Source: Golub and Van Loan (2013), chapter 8.
+    """
+    target = as_covariance(target, "target", stacks=False)
+    W0 = check.matrix(W0, "W0", rows=target.dim, stacks=False)
+    steps, k = check.integer(steps, "steps", 0), W0.shape[1]
+    X = target.root @ W0
+    rank = int(np.linalg.matrix_rank(X))
+    if rank < k:
+        raise ValueError(f"W0 must have {k} columns that are independent after multiplication by the root of the target, "
+                         f"but the product has rank {rank}; drop columns or take another start")
+    bases = np.empty((steps + 1, *X.shape))
+    bases[0] = _orthonormal(X)
+    for t in range(steps):
+        bases[t + 1] = _orthonormal(target.matrix @ bases[t])
+    return bases
 
 
-def _start(network: DeepLinearNetwork | ArrayLike, loss: Loss) -> tuple[list[Array], bool]:
+def _orthonormal(X: Array) -> Array:
+    """The factor ``Q`` of the QR decomposition with positive diagonal of ``R``."""
+    Q, R = np.linalg.qr(X)
+    return Q * np.where(np.diag(R) < 0, -1.0, 1.0)
+
+
+def start_weights(network: DeepLinearNetwork | ArrayLike, loss: Loss) -> list[Array]:
+    """The layers of a network that fits the loss; a matrix is a network of one layer."""
     check_loss(loss)
     if isinstance(network, DeepLinearNetwork):
         weights = list(network.weights)
     else:
         weights = [check.matrix(network, "network", stacks=False)]
     check_fit(weights[-1], loss)
-    return weights, not isinstance(network, DeepLinearNetwork)
+    return weights
 
 
 def _recording(record_every: int | Iterable[int]) -> Callable[[int], bool]:
@@ -186,36 +170,3 @@ def _recording(record_every: int | Iterable[int]) -> Callable[[int], bool]:
         return steps.__contains__
     every = check.integer(record_every, "record_every", 1)
     return lambda step: step % every == 0
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def _evaluate(step: int, weights: list[Array], loss: Loss) -> tuple[_Iterate, list[Array]]:
-    """The iterate and its layer gradients; a value that overflows is reported as infinite."""
-    prefixes = prefix_products(weights)
-    W = prefixes[-1]
-    if not np.abs(W).max() < LARGEST_ENTRY:
-        return _Iterate(step, weights, W, np.inf, np.inf), []
-    value, G = loss._value_and_gradient(W)
-    gradients = layer_gradients(weights, prefixes, G)
-    norm = np.sqrt(sum(np.vdot(G, G) for G in gradients))
-    return _Iterate(step, weights, W, float(value), float(norm)), gradients
-
-
-def _trajectory(rows: list[_Iterate], eta: float, loss: Loss, status: Status, is_matrix: bool) -> Trajectory:
-    networks = tuple(DeepLinearNetwork(tuple(row.weights)) for row in rows)
-    losses = np.array([row.loss for row in rows])
-    end_to_end = np.array([row.W for row in rows])
-    last = rows[-1]
-    return Trajectory(
-        t=eta * np.array([float(row.step) for row in rows]),
-        loss=losses,
-        gap=losses - loss.minimum(min(networks[0].bottleneck, loss.target.dim)),
-        gradient_norm=np.array([row.gradient_norm for row in rows]),
-        singular_values=np.linalg.svd(end_to_end, compute_uv=False),
-        imbalance=np.array([max((np.linalg.norm(D, 2) for D in network.imbalances()), default=0.0)
-                            for network in networks]),
-        end_to_end=end_to_end,
-        networks=None if is_matrix else networks,
-        status=status,
-        message=f"{status.name} after {last.step} steps: loss {last.loss:.6g}, gradient norm {last.gradient_norm:.3g}. "
-                f"{status.advice}")

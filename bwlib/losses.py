@@ -143,7 +143,7 @@ class BuresLoss(Loss):
         F, m = self.target.factor, W.shape[-1]
         residual, U, s, Vt = align(self._augmented(W), F)
         value = np.sum(residual**2, axis=(-2, -1))
-        Vt = np.where((s > _noise(F, W))[..., None], Vt[..., :m], 0.0)
+        Vt = np.where((s > product_noise(F, W))[..., None], Vt[..., :m], 0.0)
         return value, 2 * (W - (F @ U) @ Vt)
 
     def _hessian_vector_product(self, W: Array, Z: Array, rank: int) -> Array:
@@ -152,7 +152,7 @@ class BuresLoss(Loss):
         U, s, Vt = np.linalg.svd(M, full_matrices=False)
         if self.tau == 0.0:
             U, s, Vt = U[..., :rank], s[..., :rank], Vt[..., :rank, :]
-        if (s[..., -1:] <= _noise(F, W)).any():
+        if (s[..., -1:] <= product_noise(F, W)).any():
             raise ValueError(f"W must not lose rank for the Hessian at tau = 0: the smallest of the {s.shape[-1]} "
                              f"singular values of F.T @ W is zero, where the loss has a kink. Use tau > 0, or drop "
                              f"columns of W")
@@ -275,7 +275,7 @@ def _polar_derivative(U: Array, s: Array, Vt: Array, E: Array) -> Array:
     return derivative
 
 
-def _noise(F: Array, W: Array) -> Array:
+def product_noise(F: Array, W: Array) -> Array:
     """The rounding error of ``F.T @ W``: singular values below it are zero.  Shape (..., 1)."""
     size = np.linalg.norm(np.abs(F).mT @ np.abs(W), axis=(-2, -1))
     return max(F.shape[-1], W.shape[-1]) * EPS * size[..., None]

@@ -142,6 +142,15 @@ def layer_gradient_derivatives(weights: Sequence[Array], prefixes: Sequence[Arra
     return derivatives[::-1]
 
 
+def multipliers(x: Array, depth: int) -> Array:
+    r"""The sums :math:`\sum_jx_a^{N-j}x_b^{j-1}=(x_a^N-x_b^N)/(x_a-x_b)` without cancellation, for a vector ``x >= 0``."""
+    large, small = np.maximum.outer(x, x), np.minimum.outer(x, x)
+    d = np.divide(large - small, large, out=np.zeros_like(large), where=large > 0)
+    with np.errstate(divide="ignore"):
+        geometric = np.divide(-np.expm1(depth * np.log1p(-d)), d, out=np.full_like(d, depth), where=d > 0)
+    return large ** (depth - 1) * geometric
+
+
 def balanced_network(W: ArrayLike, widths: Iterable[int]) -> DeepLinearNetwork:
     r"""A balanced network with end-to-end matrix ``W``: :math:`W_{j+1}^\top W_{j+1}=W_jW_j^\top` for all :math:`j`.
 

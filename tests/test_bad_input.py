@@ -17,22 +17,37 @@ from bwlib import (
     Covariance,
     DeepLinearNetwork,
     FrobeniusLoss,
+    aligned_flow,
+    arora_step_size,
+    authors_step_size,
     balanced_network,
     best_low_rank,
+    bottleneck_rate,
     bures_hessian_spectrum,
     bures_wasserstein,
     bures_wasserstein_factors,
+    certified_step_size,
     check_gradient,
+    contraction_factor,
     critical_points,
+    deficiency_margin,
+    end_to_end_flow,
+    flow_rate,
     frobenius_hessian_spectrum,
     geodesic,
     gradient_descent,
+    gradient_flow,
+    mode_rates,
+    paper_flow_rate,
     parameter_hessian,
     parameter_hessian_operator,
     polar,
     random_network,
     search_critical_points,
+    shallow_flow,
     sqrtm_psd,
+    stability_limit,
+    subspace_iteration,
     transport_map,
     zipf_spectrum,
 )
@@ -154,6 +169,48 @@ CALLS |= {
                                    {"network": THE_NETWORK, "loss": THE_LOSS}),
     "search_critical_points": (search_critical_points, {"loss": LOSS, "rank": 1, "rng": 0, "starts": 2}, {
         "loss": THE_LOSS, "rank": SEARCHED_RANK, "starts": [*COUNT, (0, ValueError, "at least 1")], "rng": NEEDED_RNG}),
+}
+TIMES = [*NUMBERS[:6], *NUMBERS[7:], (1.0, ValueError, "vector"), ([[0.0]], ValueError, "vector"), ([], ValueError, "vector"),
+         ([1.0, 1.0], ValueError, "strictly increasing"), ([-1.0], ValueError, "non-negative")]
+ELAPSED = [*NUMBERS, (-1.0, ValueError, "non-negative, got -1")]
+DEPTH = [*COUNT, (0, ValueError, "at least 1, got 0")]
+METHOD = [("Euler", ValueError, "RK23, RK45, DOP853"), (None, ValueError, "one of")]
+START = [*ONE_MATRIX, (I3, ValueError, "2 rows")]
+A_NETWORK = [*(case for case in ONE_MATRIX if case[0] is not NETWORK), (I3, ValueError, "dimension 2"),
+             (DeepLinearNetwork([I3]), ValueError, "dimension 2")]
+FLOW = {"loss": THE_LOSS, "t_eval": TIMES, "rtol": POSITIVE, "atol": POSITIVE, "method": METHOD, "progress": SWITCH}
+NEAR, NO_MARGIN = np.diag([1.4, 0.9]), (np.diag([1.4, 0.0]), ValueError, "must have a margin")
+AT = {"W": [*START, NO_MARGIN], "target": TARGET, "depth": DEPTH}
+MARGIN = {"margin": POSITIVE, "depth": DEPTH, "tau": NON_NEGATIVE}
+CALLS |= {
+    "gradient_flow": (gradient_flow, {"network": I2, "loss": LOSS, "t_eval": [0.0, 0.1]}, {"network": A_NETWORK, **FLOW}),
+    "end_to_end_flow": (end_to_end_flow, {"W0": I2, "loss": LOSS, "depth": 2, "t_eval": [0.0, 0.1]},
+                        {"W0": START, "depth": DEPTH, **FLOW}),
+    "shallow_flow": (shallow_flow, {"W0": I2, "target": I2, "t": 1.0},
+                     {"W0": [*START, (np.ones((2, 2)), ValueError, "rank 1")], "target": TARGET, "t": ELAPSED}),
+    "aligned_flow": (aligned_flow, {"s0": 0.1, "lam": 1.0, "depth": 2, "t": 1.0}, {
+        "s0": ELAPSED, "lam": ELAPSED, "depth": DEPTH, "t": ELAPSED, "tau": NON_NEGATIVE}),
+    "subspace_iteration": (subspace_iteration, {"target": DISTINCT, "W0": [[1.0], [1.0]], "steps": 2}, {
+        "target": TARGET, "W0": [*START, (np.ones((2, 2)), ValueError, "rank 1")], "steps": COUNT}),
+    "deficiency_margin": (deficiency_margin, {"W": NEAR, "target": DISTINCT},
+                          {"W": AT["W"], "target": TARGET, "tau": NON_NEGATIVE}),
+    "flow_rate": (flow_rate, {"margin": 1.0, "depth": 2}, MARGIN),
+    "paper_flow_rate": (paper_flow_rate, {"margin": 1.0, "depth": 2, "target": DISTINCT, "initial_loss": 0.1, "tau": 0.1},
+                        {**MARGIN, "target": TARGET, "initial_loss": NON_NEGATIVE}),
+    "certified_step_size": (certified_step_size, {"network_or_W": NEAR, "target": DISTINCT, "depth": 2}, {
+        "network_or_W": [*(case for case in START if case[0] is not NETWORK), NO_MARGIN], "target": TARGET,
+        "depth": [*(case for case in DEPTH if case[0] is not None), (None, ValueError, "given with a matrix")],
+        "tau": [*NON_NEGATIVE]}),
+    "contraction_factor": (contraction_factor, {"margin": 1.0, "depth": 2, "step_size": 0.1},
+                           {**MARGIN, "step_size": [*POSITIVE, (1.0, ValueError, "at most 0.5")]}),
+    "arora_step_size": (arora_step_size, {"W": NEAR, "target": DISTINCT, "depth": 2}, AT),
+    "authors_step_size": (authors_step_size, {"W": NEAR, "target": DISTINCT, "depth": 2}, {**AT, "tau": NON_NEGATIVE}),
+    "stability_limit": (stability_limit, {"target": DISTINCT, "depth": 2},
+                        {"target": TARGET, "depth": DEPTH, "tau": [*NON_NEGATIVE, (1.0, ValueError, "below the least")]}),
+    "mode_rates": (mode_rates, {"target": DISTINCT, "rank": 1, "depth": 2},
+                   {"target": TARGET, "rank": SEARCHED_RANK, "depth": DEPTH, "tau": NON_NEGATIVE}),
+    "bottleneck_rate": (bottleneck_rate, {"target": DISTINCT, "rank": 1, "depth": 2},
+                        {"target": TARGET, "rank": SEARCHED_RANK, "depth": DEPTH, "tau": NON_NEGATIVE}),
 }
 for Loss in (BuresLoss, FrobeniusLoss):
     one = Loss(I2)
