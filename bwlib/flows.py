@@ -36,7 +36,7 @@ def gradient_flow(network: DeepLinearNetwork | ArrayLike, loss: Loss, t_eval: Ar
     rtol, atol : float
         Tolerances of the integrator.
     method : str
-        A method of :func:`scipy.integrate.solve_ivp`.  "Radau" and "BDF" are for stiff flows and use the exact Hessian
+        A method of SciPy's ``solve_ivp``.  "Radau" and "BDF" are for stiff flows and use the exact Hessian
         where the loss is smooth.
     progress : bool
         Show a progress bar.
