@@ -19,8 +19,12 @@ from . import _validate as check
 from . import plotting
 from .covariance import Covariance, as_covariance
 from .distance import bures_wasserstein, geodesic
+from .descent import gradient_descent
 from .landscape import best_low_rank, bures_hessian_spectrum
 from .losses import BuresLoss
+from .networks import DeepLinearNetwork
+from .theory import certified_step_size, stability_limit
+from .trajectory import Status
 
 _PAGE = """\
 <div class="bw-fig bw-@KIND" id="@ID" role="group" aria-labelledby="@ID-title">
@@ -364,15 +368,145 @@ class SmoothingFigure(_SliderFigure):
         return _picture(canvas)
 
 
-def _panel(name: str, below: str, height: float, content: str, *, head: bool = False) -> str:
-    """One panel: axes with the largest value, a name above and a text below; the first one carries title and description."""
+_DESCENT_MARKS = """\
+#@ID .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: .5rem; }
+#@ID svg text { fill: currentColor; font-size: 13px; }
+#@ID .now { stroke: currentColor; stroke-width: 1.5px; }
+#@ID .run, #@ID .all { fill: none; stroke: var(--moving); stroke-width: 3px; }
+#@ID .certified { stroke: var(--line); stroke-width: 3px; stroke-dasharray: 2 3; }
+#@ID .limit { stroke: var(--ends); stroke-width: 2px; stroke-dasharray: 7 4; }
+#@ID circle { fill: var(--moving); }"""
+
+_DESCENT_LEGEND = ('<span><span class="key"></span>loss</span><span><span class="key k-line"></span>certified step</span>'
+                   '<span><span class="key k-end"></span>stability limit</span>')
+
+_DESCENT_DRAW = """\
+  const run = root.querySelector(".run"), now = root.querySelector(".now"), dot = root.querySelector("circle");
+  function draw() {
+    const F = D[+input.value];
+    run.setAttribute("points", F.run);
+    now.setAttribute("x1", F.x); now.setAttribute("x2", F.x);
+    dot.setAttribute("cx", F.x); dot.setAttribute("cy", F.y);
+    out.textContent = F.text;"""
+
+
+class DescentFigure(_SliderFigure):
+    r"""A slider for the step size :math:`\eta` of gradient descent, for the static pages of the book.
+
+    Two panels on logarithmic axes: the loss along the run with the present step size, and the loss at the end of the run
+    against the step size, with the certified step and the stability limit marked.  Runs are computed in Python for 61 step
+    sizes from half the certified one to five fourths of the limit; the script looks them up.
+
+    Parameters
+    ----------
+    network : DeepLinearNetwork
+        The start: balanced, with a deficiency margin.
+    loss : BuresLoss
+    steps : int
+        Length of each run.
+    title : str
+        Read by screen readers as the name of the figure.
+    description : str
+        What is seen; read by screen readers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of its domain, or the start has no certified step size.
+
+    Examples
+    --------
+    >>> from bwlib import BuresLoss, balanced_network
+    >>> figure = DescentFigure(balanced_network([[1.5]], (1, 1, 1)), BuresLoss([[4.0]]))
+    >>> figure
+    DescentFigure: What the step size does to gradient descent
+    >>> figure.certified < figure.limit
+    True
+
+    Notes
+    -----
+    Book: chapter "Gradient descent".
+    """
+
+    def __init__(self, network: DeepLinearNetwork, loss: BuresLoss, *, steps: int = 40,
+                 title: str = "What the step size does to gradient descent",
+                 description: str = "The loss along a run, and the loss at its end against the step size.") -> None:
+        for name, value, kind in (("network", network, DeepLinearNetwork), ("loss", loss, BuresLoss)):
+            if not isinstance(value, kind):
+                raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+        self.network, self.loss, self.steps = network, loss, check.integer(steps, "steps", 1)
+        self.certified = certified_step_size(network, loss.target, tau=loss.tau)
+        self.limit = stability_limit(loss.target, network.depth, tau=loss.tau)
+        self.step_sizes = np.geomspace(self.certified / 2, 1.25 * self.limit, 61)
+        self.title, self.description = title, description
+
+    def losses(self, step_size: float) -> np.ndarray:
+        """The loss of each iterate, shape (steps + 1,); constant after an exact arrival, infinite after a divergence."""
+        run = gradient_descent(self.network, self.loss, step_size, max_steps=self.steps, tol=0.0)
+        rest = run.loss[-1] if run.status is Status.CONVERGED else np.inf
+        return np.pad(run.loss, (0, self.steps + 1 - run.loss.size), constant_values=rest)
+
+    def _html(self) -> str:
+        left, top, right, bottom = _BOX
+        runs = np.array([self.losses(eta) for eta in self.step_sizes])
+        high = 10.0 ** math.ceil(math.log10(10 * runs[0, 0]))
+        low = 1e-14 * high
+        y = bottom - (bottom - top) * np.log(np.clip(runs, low, high) / low) / np.log(high / low)
+        x = np.linspace(left, right, self.steps + 1)
+        first, last = self.step_sizes[[0, -1]]
+        place = left + (right - left) * np.log(np.array([*self.step_sizes, self.certified, self.limit]) / first) / np.log(last / first)
+        frames = [{"run": " ".join(f"{_number(a, 1)},{_number(b, 1)}" for a, b in zip(x, heights)), "x": _number(at, 1),
+                   "y": _number(heights[-1], 1), "text": self._verdict(eta, losses[-1], low)}
+                  for eta, losses, heights, at in zip(self.step_sizes, runs, y, place)]
+        start = int(np.argmin(abs(self.step_sizes - self.limit / 4)))
+        frame = frames[start]
+        ends = " ".join(f"{_number(a, 1)},{_number(b, 1)}" for a, b in zip(place, y[:, -1]))
+        marks = "".join(f'<line class="{name}" x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{bottom}"/>'
+                        for name, at in zip(("certified", "limit"), place[-2:]))
+        drawing = "".join(['<div class="panels">\n', _panel(
+            "loss along the run, logarithmic", f"steps, 0 to {self.steps}", high,
+            f'<polyline class="run" points="{frame["run"]}"/>', floor=low, head=True), _panel(
+            f"loss after {self.steps} steps, logarithmic", f"step size, {first:.2g} to {last:.2g}, logarithmic", high,
+            f'{marks}<polyline class="all" points="{ends}"/><line class="now" x1="{frame["x"]}" x2="{frame["x"]}" y1="{top}" '
+            f'y2="{bottom}"/><circle r="4.5" cx="{frame["x"]}" cy="{frame["y"]}"/>', floor=low), "</div>"])
+        return self._page(
+            frames, KIND="descent", WIDTH="46", MARKS=_DESCENT_MARKS, DRAWING=drawing, LEGEND=_DESCENT_LEGEND,
+            LABEL="step size \u03b7", MAX=str(self.step_sizes.size - 1), STEP="1", START=str(start), PAUSE="120",
+            READOUT=frame["text"], DATA=f"D = {json.dumps(frames)}", DRAW=_DESCENT_DRAW)
+
+    def _verdict(self, eta: float, end: float, low: float) -> str:
+        if eta > self.limit:
+            where = "above the stability limit"
+        else:
+            where = "certified" if eta <= self.certified * (1 + 1e-12) else "below the stability limit, not certified"
+        loss = f"below {low:.0e}" if end < low else f"{end:.1e}" if eta <= self.limit else "not small"
+        return f"\u03b7 = {eta:.4f}, {eta / self.limit:.2f} of the limit ({where}): loss after {self.steps} steps {loss}"
+
+    def _png(self) -> bytes:
+        canvas = FigureCanvasAgg(Figure(figsize=(8.4, 3.4), layout="constrained", facecolor="white"))
+        axes = [plotting.style(ax) for ax in canvas.figure.subplots(1, 2)]
+        floor = 1e-14 * self.loss.value(self.network.end_to_end())
+        shown = {f"$\\eta={eta:.3g}$": np.maximum(self.losses(eta), floor)
+                 for eta in (self.certified, self.limit / 4, 0.9 * self.limit, 1.1 * self.limit)}
+        plotting.curves(np.arange(self.steps + 1), shown, xlabel="steps", ylabel="loss", log="y", ax=axes[0])
+        ends = np.maximum([self.losses(eta)[-1] for eta in self.step_sizes], floor)
+        plotting.curves(self.step_sizes, {"loss": ends}, xlabel=r"$\eta$", ylabel=f"loss after {self.steps} steps", log="xy",
+                        ax=axes[1])
+        for eta, line, name in ((self.certified, ":", "certified"), (self.limit, "--", "limit")):
+            axes[1].axvline(eta, color="black", linestyle=line, label=name)
+        axes[1].legend(fontsize=9)
+        return _picture(canvas)
+
+
+def _panel(name: str, below: str, height: float, content: str, *, floor: float = 0.0, head: bool = False) -> str:
+    """One panel: axes with their end values, a name above and a text below; the first one carries title and description."""
     left, top, right, bottom = _BOX
     names = ('aria-labelledby="@ID-title @ID-desc">\n<title id="@ID-title">@TITLE</title>\n<desc id="@ID-desc">@DESC</desc>'
              if head else f'aria-label="{name}">')
     return (f'<svg viewBox="0 0 280 215" role="img" {names}\n<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>'
             f'<line class="axis" x1="{left}" x2="{left}" y1="{top}" y2="{bottom}"/>'
             f'<text x="{left}" y="13">{name}</text><text x="{left - 4}" y="{top + 12}" text-anchor="end">{_number(height, 6):.3g}</text>'
-            f'<text x="{left - 4}" y="{bottom}" text-anchor="end">0</text>'
+            f'<text x="{left - 4}" y="{bottom}" text-anchor="end">{floor:.3g}</text>'
             f'<text x="{(left + right) / 2}" y="{bottom + 20}" text-anchor="middle">{below}</text>\n{content}</svg>\n')
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bwlib as bw
-from bwlib.interactive import GeodesicFigure, SmoothingFigure
+from bwlib.interactive import DescentFigure, GeodesicFigure, SmoothingFigure
 
 A = np.array([[4.0, 0.0], [0.0, 1.0]])
 B = np.array([[1.0, 3.0], [3.0, 13.0]])
@@ -147,3 +147,49 @@ def test_the_smoothing_figure_is_reproducible_and_has_a_picture():
 def test_bad_smoothing_figures_are_refused(target, rank, error):
     with pytest.raises(error, match="target|rank"):
         SmoothingFigure(target, rank)
+
+
+STARTS = [(np.diag([1.5, 0.8]), (2, 2, 2, 2), 0.0), (np.diag([1.3, 0.8]), (2, 3, 2), 0.1), (np.array([[1.5]]), (1, 1), 0.0)]
+
+
+def descent(W, widths, tau, **options):
+    target = np.diag([2.0, 1.0])[:len(W), :len(W)]
+    figure = DescentFigure(bw.balanced_network(W, widths), bw.BuresLoss(target, tau), **options)
+    page = figure._repr_mimebundle_()["text/html"]
+    return figure, page, json.loads(re.search(r"const D = (\[.*\]), root", page).group(1))
+
+
+@pytest.mark.parametrize("W, widths, tau", STARTS)
+def test_the_descent_figure_shows_runs_of_gradient_descent(W, widths, tau):
+    figure, page, frames = descent(W, widths, tau, steps=12)
+    assert len(frames) == len(figure.step_sizes) == 61
+    assert figure.step_sizes[0] < figure.certified < figure.limit < figure.step_sizes[-1]
+    start = figure.loss.value(W)
+    high = 10.0 ** np.ceil(np.log10(10 * start))
+    for p in (0, 20, 40):
+        run = bw.gradient_descent(figure.network, figure.loss, figure.step_sizes[p], max_steps=12, tol=0)
+        heights = np.array([float(point.split(",")[1]) for point in frames[p]["run"].split()])
+        drawn = high * 10 ** (-14 * (heights - 20) / 160)
+        clear = run.loss > 1e-12
+        np.testing.assert_allclose(np.log10(drawn[:run.loss.size][clear]), np.log10(run.loss[clear]), atol=0.01)
+        assert heights[-1] == frames[p]["y"]
+    words = [frame["text"] for frame in frames]
+    assert "(certified)" in words[0] and "above the stability limit" in words[-1] and "not certified" in words[45]
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids)) and "http" not in page and "@" not in page and "Infinity" not in page
+    assert "nan" not in page.lower()
+    for svg in re.findall(r"<svg.*?</svg>", page, re.S):
+        ElementTree.fromstring(svg)
+
+
+def test_the_descent_figure_has_a_picture_and_refuses_what_it_cannot_certify():
+    figure, _, _ = descent(*STARTS[0])
+    bundle = figure._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"])[:8] == b"\x89PNG\r\n\x1a\n"
+    assert bundle["text/plain"] == "DescentFigure: What the step size does to gradient descent"
+    network, loss = bw.balanced_network(np.eye(2), (2, 2, 2)), bw.BuresLoss(np.diag([2.0, 1.0]))
+    for bad, error, words in [((np.eye(2), loss), TypeError, "network"), ((network, bw.FrobeniusLoss(np.eye(2))), TypeError, "loss")]:
+        with pytest.raises(error, match=words):
+            DescentFigure(*bad)
+    with pytest.raises(ValueError, match="margin"):
+        DescentFigure(bw.balanced_network(0.1 * np.eye(2), (2, 2, 2)), bw.BuresLoss(np.eye(2)))
