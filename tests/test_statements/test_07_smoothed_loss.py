@@ -260,7 +260,18 @@ def test_cor_smoothed_saddles(residual):
                     assert (index == 0) == (abs(loss.value(W) - best) < 1e-10)
                     if index == 0:
                         residual(abs(loss.value(W) - best), 1e-12)
-    # "on R^(n x m)" is needed: at a bottleneck and tau > lam_n a local minimum need not be global.
+                    for k in range(len(J), min(n, m) + 1):  # bounded rank: optimal, or a way down of rank at most k
+                        turns = [(lam[j] - lam[i], j, i) for i in J for j in rest if lam[j] > lam[i] + 1e-9]
+                        adds = [(lam[j] - tau, j, None) for j in rest if lam[j] > tau + 1e-9 and len(J) < k]
+                        if not turns + adds:
+                            residual(abs(loss.value(W) - minimum(lam, k, tau)), 1e-12)
+                            continue
+                        _, j, i = max(turns + adds, key=lambda way: way[0])
+                        rows = np.linalg.svd(W)[2]
+                        v = rows[-1] if i is None else W.T @ target.eigenvectors[:, i]
+                        moved = W + 1e-3 * np.outer(target.eigenvectors[:, j], v / np.linalg.norm(v))
+                        assert np.linalg.matrix_rank(moved, tol=1e-7) <= k and loss.value(moved) < loss.value(W)
+    # matrices, not networks: at a hidden bottleneck and tau > lam_n a local minimum need not be global.
     # widths (1, 1, 2), tau = 2: near (0, u_2) the loss of w a is above that of 0, and above the global minimum
     loss = bw.BuresLoss(np.diag([4.0, 1.0]), 2.0)
     value = loss.value(np.zeros((2, 1)))
@@ -329,7 +340,7 @@ def test_prop_quadratic_growth(residual):
     for target in targets(rng, [[4.0, 2.0, 1.0, 0.5], [3.0, 0.7], [2.0, 1.5, 0.0], [1.0, 0.9, 0.1]]):
         lam, n = target.eigenvalues, target.dim
         for k in range(1, n):
-            constant = 1 + np.sqrt(2 * lam[0] / (lam[k - 1] - lam[k]))
+            constant = np.sqrt(1 + 2 * lam[0] / (lam[k - 1] - lam[k]))
             best = target.eigenvectors[:, :k] * np.sqrt(lam[:k])
             for size in (1e-3, 1e-1, 1.0, 10.0):
                 for _ in range(10):
@@ -360,7 +371,7 @@ def test_thm_minimisers_converge(residual):
                     residual(np.linalg.norm(star - best) - np.sqrt(k) * tau, 1e-13)
                     residual(bw.bures_wasserstein(star, best) - tau * np.sqrt(np.sum(1 / lam[:k])), 1e-12)
                 if k < n and lam[k - 1] > lam[k] + 1e-9:                  # (d), near-minimisers
-                    constant = 1 + np.sqrt(2 * lam[0] / (lam[k - 1] - lam[k]))
+                    constant = np.sqrt(1 + 2 * lam[0] / (lam[k - 1] - lam[k]))
                     centre = target.eigenvectors[:, :k] * np.sqrt(np.maximum(lam[:k] - tau, 0))
                     for size in (0.0, 1e-3, 0.3):
                         W = centre + size * rng.standard_normal((n, k))
