@@ -294,6 +294,8 @@ class SmoothingFigure(_SliderFigure):
         if not positive.size:
             raise ValueError("target must have a positive eigenvalue, got the zero matrix")
         self.taus = np.geomspace(positive[-1] / 50, 1.25 * positive[0], 101)
+        for value in positive:  # where a bar vanishes, the curves have a corner: show it
+            self.taus[np.argmin(np.abs(np.log(self.taus / value)))] = value
         self.title, self.description = title, description
 
     def spectrum(self, tau: float) -> np.ndarray:

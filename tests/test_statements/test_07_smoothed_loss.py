@@ -212,7 +212,7 @@ def test_prop_best_noise(residual):
 
 def test_thm_smoothed_hessian(residual):
     rng = np.random.default_rng(76)
-    for target in targets(rng):
+    for target in targets(rng, [*SPECTRA, [3.0, 1.0, 0.0, 0.0]]):
         lam, Omega, n = target.eigenvalues, target.eigenvectors, target.dim
         for m in (1, 2, n + 1):
             for tau in (0.02, 0.3, 0.9, 2.2):
@@ -245,7 +245,7 @@ def test_thm_smoothed_hessian(residual):
 
 def test_cor_smoothed_saddles(residual):
     rng = np.random.default_rng(77)
-    for target in targets(rng, [*SPECTRA, [3.0, 1.4, 0.6, 0.2]]):
+    for target in targets(rng, [*SPECTRA, [3.0, 1.4, 0.6, 0.2], [3.0, 1.0, 0.0]]):
         lam, n = target.eigenvalues, target.dim
         for m in (1, 2, n + 1):
             for tau in (0.05, 0.35, 0.9, 2.2):
@@ -378,6 +378,21 @@ def test_thm_minimisers_converge(residual):
                         epsilon = max(loss.value(W) - loss.minimum(k), 0)
                         distance = bw.bures_wasserstein_factors(W, target.eigenvectors[:, :k] * np.sqrt(lam[:k]))
                         residual(distance - constant * np.sqrt(epsilon + 2 * np.sqrt(tau) * trace), 1e-7)
+                    if lam[-1] > 0:                                       # (e), small smoothing and small excess
+                        rho = 2 * lam[0] / (lam[k - 1] - lam[k])
+                        for share in (1.0, 1e-3):
+                            small = share * lam[-1] / (6 * rho)**2
+                            near, count = bw.BuresLoss(target, small), 0
+                            centre = target.eigenvectors[:, :k] * np.sqrt(lam[:k] - small)
+                            for size in (0.0, 1e-4, 1e-2, 0.03):
+                                W = centre + size * rng.standard_normal((n, k))
+                                epsilon = max(near.value(W) - near.minimum(k), 0)
+                                if epsilon <= lam[k - 1] / (4 * (1 + 2 * rho)):
+                                    bound = np.sqrt((1 + 2 * rho) * epsilon) + 2 * small * np.sqrt(k / lam[k - 1])
+                                    distance = bw.bures_wasserstein_factors(W, target.eigenvectors[:, :k] * np.sqrt(lam[:k]))
+                                    residual(distance - bound, 1e-7)      # the root of the rounding of the excess
+                                    count += 1
+                            assert count >= 2
     # (b), (c): near-minimisers and minimisers along tau -> 0
     target = bw.Covariance.from_spectrum([4.0, 2.0, 1.0], rng=rng)
     best, distances = bw.best_low_rank(target, 2), []
@@ -385,6 +400,9 @@ def test_thm_minimisers_converge(residual):
         W = target.eigenvectors[:, :2] * np.sqrt(np.array([4.0, 2.0]) - tau) + np.sqrt(tau) * rng.standard_normal((3, 2))
         distances.append(np.linalg.norm(W @ W.T - best))
     assert distances[0] > 5 * distances[1] > 25 * distances[2]
+    # broken: without the gap (e) fails at epsilon = 0: exact minimisers at distance sqrt(2) from each other
+    W = np.array([[0.0], [1.0]]) * np.sqrt(1 - 1e-8)
+    assert bw.bures_wasserstein_factors(W, np.array([[1.0], [0.0]])) > 1.4
     # broken: epsilon_t must tend to zero: a fixed excess leaves a fixed distance
     loss = bw.BuresLoss(target, 1e-8)
     W = target.eigenvectors[:, [0, 2]] * np.array([2.0, 1.0])
