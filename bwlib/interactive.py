@@ -317,7 +317,7 @@ class SmoothingFigure(_SliderFigure):
     def _html(self) -> str:
         left, top, right, bottom = _BOX
         lam, taus = self.target.eigenvalues[:self.rank], self.taus
-        x = np.linspace(left, right, taus.size)
+        x = left + (right - left) * np.log(taus / taus[0]) / np.log(taus[-1] / taus[0])
         tables = [np.array([f(tau) for tau in taus]).T for f in (self.losses, self.curvatures)]
         heights = [1.05 * max(table.max(), 1e-300) for table in tables]
         curves = [bottom - (bottom - top) * table / height for table, height in zip(tables, heights)]
