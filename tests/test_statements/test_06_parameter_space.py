@@ -126,6 +126,72 @@ def first_above(level):
     return lambda S, s, r: min(j for j in range(s, len(S)) if (rank(S[j]) > r if level == 0 else rank(S[j]) >= level))
 
 
+def aligned_network(rng, target, tau, widths, r):
+    """A critical point of rank r that is not global, of the r largest eigenvalues, with unused connections in the layers."""
+    lam, Omega, N, m = target.eigenvalues, target.eigenvectors, len(widths) - 1, widths[0]
+    V = np.linalg.qr(rng.standard_normal((m, m)))[0]
+    last = Omega[:, np.r_[:r, r + rng.permutation(len(lam) - r)]]
+    if rng.random() < 0.5:
+        last = Omega[:, np.r_[:r, len(lam) - 1:r - 1:-1]]  # the smallest eigenvalues first: the hardest case
+    closed, layers = rng.integers(1, N + 1), []
+    for j in range(1, N + 1):
+        left, right = last if j == N else np.eye(widths[j]), V if j == 1 else np.eye(widths[j - 1])
+        free = 0 if j == closed else min(widths[j], widths[j - 1]) - r
+        used = r + (free if rng.random() < 0.5 else int(rng.integers(0, free + 1)))
+        scale = np.r_[np.sqrt(lam[:r] - tau) if j == 1 else np.ones(r), np.ones(used - r)]
+        layers.append((left[:, :used] * scale) @ right[:, :used].T)
+    return bw.DeepLinearNetwork(layers)
+
+
+def way_down(network, target, tau, delta):
+    """The curve of the proof at a critical point that is not global; None if the form is positive where the chain ends."""
+    lam, Omega, N, W = target.eigenvalues, target.eigenvectors, network.depth, network.end_to_end()
+    form = np.eye(len(lam)) - target.root / np.sqrt(tau)  # the form chi, for vectors orthogonal to col(W)
+
+    def chain_end(net):
+        P, S = [[f(net, j) for j in range(N + 1)] for f in (prefix, suffix)]
+        s = 1 + max(j for j in range(N) if rank(P[j]) > rank(W))
+        t = min(j for j in range(s, N + 1) if not null(S[j]).size)
+        A = np.linalg.qr(S[t] @ null(W.T @ S[t]))[0]
+        value, vectors = np.linalg.eigh(A.T @ form @ A)
+        return P, S, s, t, A @ vectors[:, 0], value[0]
+
+    P, S, s, t, a, least = chain_end(network)
+    if least > 1e-9:
+        assert widths_condition(network, rank(W), np.sum(lam < tau - 1e-12), t)
+        return None, "stuck"
+    turned = least > -1e-9
+    if turned:  # turn the last layer, the product unchanged
+        l = min(i for i in range(len(lam)) if np.linalg.norm(W.T @ Omega[:, i]) < 1e-9)
+        x = np.linalg.lstsq(S[t], a, rcond=None)[0]
+        for layer in network.weights[t:N - 1]:
+            x = layer @ x
+        kernel = null(P[N - 1].T)
+        z = kernel @ (kernel.T @ x)
+        sign = -1.0 if a @ form @ Omega[:, l] > 0 else 1.0
+        last = network.weights[-1] + sign * delta * np.outer(Omega[:, l], z / (z @ x))
+        network = bw.DeepLinearNetwork([*network.weights[:-1], last])
+        assert np.linalg.norm(network.end_to_end() - W) < 1e-12
+        P, S, s, t, a, least = chain_end(network)
+        assert least < 0
+    reads = null(W @ P[s - 1].T)
+    carried, steps = reads @ np.linalg.svd(P[s - 1].T @ reads)[2][0], {}
+    for j in range(s, t):
+        G, Z = null(P[j].T), null(S[j])
+        u, gap, v = np.linalg.svd(G.T @ Z)
+        steps[j], carried = np.outer(Z @ v[0], carried), G @ u[:, 0] / gap[0]
+    steps[t] = np.outer(np.linalg.lstsq(S[t], a, rcond=None)[0], carried)
+
+    def curve(eps):
+        return bw.DeepLinearNetwork([X + eps * steps.get(j, 0) for j, X in enumerate(network.weights, start=1)])
+
+    return curve, "turned" if turned else "direct"
+
+
+def widths_condition(network, r, q, t):
+    return t < network.depth and min(network.widths[1:-1]) <= network.widths[t] <= q + r
+
+
 # ---------------------------------------------------------------- the statements
 
 
@@ -329,7 +395,9 @@ def test_thm_no_bad_minima(residual):
         n, m, k = widths[-1], widths[0], min(widths)
         for lam in (np.cumsum(rng.uniform(0.3, 1.0, n))[::-1], np.array([2.0, 1.0, 1.0])):
             target = bw.Covariance.from_spectrum(lam, rng=rng)
-            for tau, J in itertools.product((0.0, 0.9 * lam[-1]), itertools.combinations(range(n), k)):
+            for tau, J in itertools.product((0.0, 0.9 * lam[-1], 1.1 * lam[-1], lam[-1]), itertools.combinations(range(n), k)):
+                if lam[J[-1]] <= tau:
+                    continue
                 loss = bw.BuresLoss(target, tau)
                 network = mixed(rng, bw.balanced_network(critical_factor(rng, target, J, m, tau), widths))
                 least = np.linalg.eigvalsh(bw.parameter_hessian(network, loss))[0]
@@ -377,12 +445,41 @@ def test_thm_no_bad_minima(residual):
         assert all(null(suffix(network, j)).size for j in range(s, t))
         a, b = target.eigenvectors[:, 0], null(W)[:, 0]
         assert lam[0] > 1 and loss.value(W + 0.1 * np.outer(a, b)) < loss.value(W)
+    # tau > 0, any widths: where the criterion excludes a bad minimum, there is a way down, at the borderlines too
+    found = {"stuck": 0, "direct": 0, "turned": 0}
+    for _ in range(500):
+        n = int(rng.integers(2, 5))
+        widths = (*(int(d) for d in rng.integers(1, 6, rng.integers(1, 5))), n)
+        lam = np.sort(rng.choice([1.0, 2.0, 3.0, 4.0], n))[::-1]
+        tau = float(rng.choice([0.5, 1.0, 1.5, 2.0, 2.5, 3.0]))
+        p, q, k = np.sum(lam > tau), np.sum(lam < tau), min(widths)
+        if p == 0:
+            continue
+        target, r = bw.Covariance.from_spectrum(lam, rng=rng), int(rng.integers(0, min(k, p)))
+        loss, network = bw.BuresLoss(target, tau), aligned_network(rng, target, tau, widths, r)
+        if rank(network.end_to_end()) > r:
+            continue
+        residual(abs(loss.value(network.end_to_end()) - loss.minimum(r)), 1e-12)
+        curve, how = way_down(network, target, tau, 0.01)
+        found[how] += 1
+        if curve is None:
+            assert min(widths[1:-1]) <= q + r
+            continue
+        best = min(loss.value(curve(eps).end_to_end()) for eps in (0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5))
+        assert best < loss.minimum(r) - 1e-14, (widths, lam, tau, r, how)
+    assert min(found.values()) >= 3
     # (d): all runs end at the zero matrix
     target = target_of(rng, 3)
     loss = bw.BuresLoss(target, 1.1 * target.eigenvalues[0])
     for seed in range(3):
         run = bw.gradient_descent(bw.random_network((3, 2, 3), rng=seed), loss, 0.05, max_steps=3000, tol=1e-6)
         residual(run.loss[-1] - loss.value(np.zeros((3, 3))), 1e-3)
+    # The value is the minimum over its rank: another index set, here {2}, is a strict saddle also where layers are full.
+    target = bw.Covariance(np.diag([5.0, 4.0, 1.0]))
+    W1 = np.sqrt(2.0) * np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    network = bw.DeepLinearNetwork([W1, np.eye(3)[:, [1, 2]]])
+    loss = bw.BuresLoss(target, 2.0)
+    assert gradient_norm(network, loss) < 1e-13 and np.linalg.eigvalsh(bw.parameter_hessian(network, loss))[0] < -0.1
     # Dropped hypothesis: tau above lambda_n with a narrow hidden layer, the trap of the chapter.
     loss = bw.BuresLoss(np.diag([4.0, 1.0]), 2.0)
     trap = bw.DeepLinearNetwork([[[0.0]], [[0.0], [1.0]]])
@@ -394,8 +491,8 @@ def test_thm_no_bad_minima(residual):
 def bad_minimum(target, widths, tau, r):
     lam, Omega = target.eigenvalues, target.eigenvectors
     e = 1 + int(np.argmin(widths[1:-1]))
-    d, low = widths[e], np.flatnonzero(lam < tau)
-    S = Omega[:, [*range(r), *low[:d - r]]]
+    d, n = widths[e], len(lam)
+    S = Omega[:, [*range(r), *range(n - d + r, n)]]
     P = np.eye(d, widths[0]) * np.sqrt(np.r_[lam[:r] - tau, np.zeros(d - r)])[:, None]
     return bw.DeepLinearNetwork(bw.balanced_network(P, widths[:e + 1]).weights + bw.balanced_network(S, widths[e:]).weights)
 
@@ -406,10 +503,12 @@ def test_prop_bad_minimum(residual):
     for widths in [(3, 1, 4), (4, 2, 4), (4, 3, 4), (4, 4, 2, 5, 4), (3, 2, 3, 4)]:
         target = bw.Covariance.from_spectrum(lam, rng=rng)
         k = min(widths)
-        for tau in (1.5, 2.5, 4.0):  # the particular case: a hidden bottleneck, tau between the eigenvalues
+        for tau in (1.5, 2.0, 2.5, 3.0, 4.0):  # a hidden bottleneck, tau between lambda_n and lambda_1
             p, q = np.sum(lam > tau), np.sum(lam < tau)
             r = min(k, p) - 1
-            assert k == min(widths[1:-1]) and k <= q + r
+            assert k == min(widths[1:-1]) and (k <= q + r) == (k < p + q) == any(k <= q + i for i in range(min(k, p)))
+            if k == p + q:  # tau is an eigenvalue: none
+                continue
             loss, network = bw.BuresLoss(target, tau), bad_minimum(target, widths, tau, r)
             value = loss.value(network.end_to_end())
             residual(abs(value - loss.minimum(r)), 1e-13)
