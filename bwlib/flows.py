@@ -16,7 +16,7 @@ from .descent import start_weights
 from .landscape import parameter_hessian
 from .losses import BuresLoss, Loss, check_loss, product_noise
 from .networks import DeepLinearNetwork, multipliers
-from .trajectory import Row, Status, Trajectory, evaluate, trajectory
+from .trajectory import LARGEST_ENTRY, Row, Status, Trajectory, evaluate, trajectory
 
 METHODS = ("RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA")
 IMPLICIT = ("Radau", "BDF")
@@ -71,7 +71,8 @@ def gradient_flow(network: DeepLinearNetwork | ArrayLike, loss: Loss, t_eval: Ar
         return [part.reshape(shape) for part, shape in zip(np.split(y, ends), shapes)]
 
     def velocity(t: float, y: Array) -> Array:
-        return -np.concatenate([G.ravel() for G in evaluate(t, layers(y), loss)[1]])
+        gradients = evaluate(t, layers(y), loss)[1]
+        return -np.concatenate([G.ravel() for G in gradients]) if gradients else _rejected(y)
 
     if method in IMPLICIT and _is_smooth(loss):
         options["jac"] = lambda t, y: -parameter_hessian(DeepLinearNetwork(tuple(layers(y))), loss)
@@ -136,6 +137,8 @@ def end_to_end_flow(W0: ArrayLike, loss: Loss, depth: int, t_eval: ArrayLike, *,
         return Row(t, X @ Vt, float(value), float(np.sqrt(slope)))
 
     def velocity(t: float, y: Array) -> Array:
+        if not np.abs(y).max() < LARGEST_ENTRY:
+            return _rejected(y)
         X = y.reshape(len(W0), rank)
         return -_precondition(X, loss._value_and_gradient(X)[1], depth).ravel()
 
@@ -315,6 +318,11 @@ def _states(velocity: Callable[[float, Array], Array], y: Array, times: Array,
             y = run.y[:, -1]
         t = until
         yield t, y
+
+
+def _rejected(y: Array) -> Array:
+    """The velocity at a trial state that overflows: the integrator rejects the step and takes a smaller one."""
+    return np.full(y.shape, np.nan)
 
 
 def _visible_rank(loss: Loss, W: Array) -> int:

@@ -8,6 +8,7 @@ import bwlib.flows
 from bwlib import (
     BuresLoss,
     Covariance,
+    DeepLinearNetwork,
     FrobeniusLoss,
     Status,
     aligned_flow,
@@ -192,6 +193,16 @@ def test_loss_of_rank_at_a_kink_is_reported():
 def test_the_flow_from_zero_stays_where_the_loss_is_smooth():
     flow = end_to_end_flow(np.zeros((4, 3)), LOSSES["tau 0.2"], 2, [0.0, 1.0])
     assert np.abs(flow.end_to_end).max() == 0 and flow.gradient_norm.max() == 0
+
+
+@pytest.mark.parametrize("method", ["DOP853", "Radau"])
+def test_a_trial_step_that_overflows_is_taken_again(method):
+    """Layers of very different sizes make the first trial step far too long."""
+    network = DeepLinearNetwork([1e6 * np.eye(2), 1e-6 * np.eye(2)])
+    flow = gradient_flow(network, BuresLoss(np.diag([2.0, 0.5])), [1e-11], method=method)
+    assert flow.status is Status.FINISHED and flow.loss[-1] < 1e-6
+    far = end_to_end_flow(1e3 * np.eye(2), BuresLoss(np.eye(2)), 30, [1e-3], method=method)
+    assert far.status is Status.FINISHED and far.loss[-1] < 20 < 1e6 < BuresLoss(np.eye(2)).value(1e3 * np.eye(2))
 
 
 def test_an_overflowing_start_is_refused():
