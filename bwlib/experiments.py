@@ -1,0 +1,355 @@
+r"""Experiments over grids: a resumable sweep, and the experiments of the paper as functions of one cell.
+
+A grid is a sequence of cells, a cell a dictionary of parameters; the table has one row per cell, its parameters and its
+results.  Every cell draws its random numbers from its own parameters, so that a table does not depend on the order, the
+number of processes or the interruptions of a run.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from . import _validate as check
+from ._validate import Array
+from .covariance import Covariance, zipf_spectrum
+from .flows import end_to_end_flow
+from .losses import BuresLoss
+from .theory import flow_rate, paper_flow_rate
+
+Cell = Mapping[str, object]
+Row = dict[str, object]
+
+
+def grid(**axes: Iterable) -> list[Row]:
+    """All combinations of the values of the axes, the last axis running fastest.
+
+    Examples
+    --------
+    >>> grid(depth=[1, 2], tau=[0.0, 0.5])[1]
+    {'depth': 1, 'tau': 0.5}
+    """
+    values = [check.sequence(axis, name) for name, axis in axes.items()]
+    return [dict(zip(axes, cell)) for cell in itertools.product(*values)]
+
+
+def sweep(run: Callable[..., Cell], grid: Sequence[Cell], *, path: str | os.PathLike | None = None,
+          n_jobs: int | None = None, progress: bool = True) -> list[Row]:
+    r"""Run ``run(**cell)`` for every cell of a grid; a table in the order of the grid.
+
+    With ``path`` each row is written to a CSV file as soon as it is there, and the rows of an earlier, interrupted run
+    are kept: only missing cells are run.  At the end the file holds the table in the order of the grid, the same byte
+    for byte whatever happened on the way.
+
+    Parameters
+    ----------
+    run : callable
+        Called with the parameters of a cell; returns a dictionary of results (numbers, texts, truth values) with the
+        same keys for all cells.  For several processes it must be importable.
+    grid : sequence of dict
+        The cells, all with the same keys, no two equal; for instance from :func:`grid`.
+    path : path, optional
+        The CSV file of the table.
+    n_jobs : int, optional
+        Number of processes as in joblib; by default that of the surrounding :func:`joblib.parallel_config`, else 1.
+        Inside ``joblib.parallel_config(backend="dask")`` the cells run on a Dask cluster.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    list of dict
+        One row per cell: its parameters, then its results.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the cells do not have the same keys, two are equal, a result has the wrong keys, or the file holds another
+        table.
+
+    Examples
+    --------
+    >>> sweep(lambda x: {"square": x * x}, grid(x=[1, 2]), progress=False)
+    [{'x': 1, 'square': 1}, {'x': 2, 'square': 4}]
+
+    Notes
+    -----
+    Book: chapter "The paper's experiments, reproduced".
+    """
+    if not callable(run):
+        raise TypeError(f"run must be callable, got {run!r}")
+    cells = _checked_cells(grid)
+    done = {} if path is None else _stored(Path(path), cells)
+    missing = [cell for cell in cells if _key(cell) not in done]
+    jobs = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    results = jobs(joblib.delayed(_run_cell)(run, cell) for cell in missing)
+    with tqdm(total=len(cells), initial=len(cells) - len(missing), disable=not progress, unit="cell") as bar:
+        for cell, result in results:
+            row = {**cell, **result}
+            _same_columns(row, next(iter(done.values()), row))
+            if path is not None:
+                _append(Path(path), row)
+            done[_key(cell)] = row
+            bar.update()
+    table = [done[_key(cell)] for cell in cells]
+    if path is not None and table:
+        _write(Path(path), table)
+    return table
+
+
+def read_table(path: str | os.PathLike) -> list[Row]:
+    """The rows of a table written by :func:`sweep`; a last line that was not finished is left out."""
+    text = Path(path).read_text(encoding="utf-8")
+    lines = text[:text.rfind("\n") + 1].splitlines()
+    return [{name: _parsed(value) for name, value in row.items()} for row in csv.DictReader(lines)]
+
+
+def cell_rng(**parameters: object) -> np.random.Generator:
+    """A random generator that depends on nothing but the given parameters.
+
+    Examples
+    --------
+    >>> bool(cell_rng(depth=3).random() == cell_rng(depth=3).random())
+    True
+    """
+    return np.random.default_rng(crc32(repr(sorted(parameters.items())).encode()))
+
+
+def _checked_cells(grid: Sequence[Cell]) -> list[Row]:
+    cells = check.sequence(grid, "grid")
+    for cell in cells:
+        if not isinstance(cell, Mapping):
+            raise TypeError(f"grid must hold dictionaries of parameters, got {cell!r}")
+        if set(cell) != set(cells[0]):
+            raise ValueError(f"grid must have the same parameters in every cell, got {list(cell)} after "
+                             f"{list(cells[0])}")
+    if len({_key(cell) for cell in cells}) < len(cells):
+        raise ValueError("grid must not hold the same cell twice: a table has one row per cell")
+    return [{name: cell[name] for name in cells[0]} for cell in cells]
+
+
+def _key(cell: Cell) -> str:
+    """What identifies a cell, in memory and in a file."""
+    return repr([_written(value) for value in cell.values()])
+
+
+def _run_cell(run: Callable[..., Cell], cell: Row) -> tuple[Row, Row]:
+    result = run(**cell)
+    if not isinstance(result, Mapping) or set(result) & set(cell):
+        raise TypeError(f"run must return a dictionary with other keys than the parameters {list(cell)}, "
+                        f"got {result!r}")
+    return cell, {name: _plain(value) for name, value in result.items()}
+
+
+def _same_columns(row: Cell, first: Cell) -> None:
+    if list(row) != list(first):
+        raise ValueError(f"run must return the same keys for every cell, got columns {list(row)} after {list(first)}")
+
+
+def _plain(value: object) -> object:
+    """A Python number, truth value or text from a NumPy scalar."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, (bool, int, float, str)):
+        raise TypeError(f"run must return numbers, texts and truth values, got {value!r}")
+    return value
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else repr(_plain(value))
+
+
+def _parsed(text: str) -> object:
+    if text in ("True", "False"):
+        return text == "True"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _stored(path: Path, cells: Sequence[Row]) -> dict[str, Row]:
+    """The finished rows of the file that belong to the grid; the file is left with these alone."""
+    if not path.exists():
+        return {}
+    rows = read_table(path)
+    names = list(cells[0]) if cells else []
+    for row in rows:
+        if list(row)[:len(names)] != names:
+            raise ValueError(f"path must hold a table of cells with the parameters {names}, but {path} has the columns "
+                             f"{list(row)}; choose another file or remove it")
+    wanted = {_key(cell): cell for cell in cells}
+    keys = [_key({name: row[name] for name in names}) for row in rows]
+    strange = len([key for key in keys if key not in wanted])
+    if strange:
+        raise ValueError(f"path must hold rows of this grid only, but {strange} of the {len(rows)} rows of {path} belong "
+                         f"to other cells; choose another file, or enlarge the grid")
+    kept = {key: {**row, **wanted[key]} for key, row in zip(keys, rows)}
+    _write(path, list(kept.values()))
+    return kept
+
+
+def _append(path: Path, row: Row) -> None:
+    new = not path.exists() or path.stat().st_size == 0
+    with open(path, "a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(row)
+        writer.writerow([_written(value) for value in row.values()])
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(path: Path, table: Sequence[Row]) -> None:
+    """Replace the file in one step."""
+    draft = path.with_name(path.name + ".part")
+    with open(draft, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if table:
+            writer.writerow(table[0])
+        writer.writerows([_written(value) for value in row.values()] for row in table)
+    os.replace(draft, path)
+
+
+AUTHORS_GRID = {"depth": (1, 7, *range(10, 101, 5)), "floor": (0.0, *np.arange(0.5, 5.1, 0.5).tolist()),
+                "tau": (0.0, 0.1, 0.5, 1.0)}
+
+
+def authors_target(floor: float, *, n: int = 20, seed: int = 0) -> Covariance:
+    r"""The target of the paper's grid: random axes, eigenvalues :math:`n/i+\xi_i` shifted to the least one floor + 1/n.
+
+    It is the same for all depths and noise levels.
+
+    Examples
+    --------
+    >>> round(float(authors_target(0.5).eigenvalues[-1]), 12)
+    0.55
+    """
+    floor = check.scalar(floor, "floor")
+    rng = cell_rng(floor=floor, n=n, seed=seed)
+    return Covariance.from_spectrum(zipf_spectrum(n, rng=rng) + floor, rng=rng)
+
+
+def authors_start(target: Covariance, tau: float, rng: np.random.Generator) -> Array:
+    r"""The start of the paper's grid, as an end-to-end matrix: the root of
+    :math:`\Sigma_0-\tau I+\Gamma\operatorname{diag}(D)\Gamma^\top`.
+
+    :math:`\Gamma` is a random rotation and :math:`D_i=\epsilon\lambda_n(2-i/n)`, with :math:`\epsilon` from 10.95
+    shrunk by 5 % until :math:`\sqrt{L_\tau}\le\sqrt{\lambda_n}`; each time the rotation is drawn again.
+
+    Examples
+    --------
+    >>> target = authors_target(0.5)
+    >>> W = authors_start(target, 0.1, cell_rng())
+    >>> bool(BuresLoss(target, 0.1).value(W) <= target.eigenvalues[-1])
+    True
+    """
+    n, smallest = target.dim, target.eigenvalues[-1]
+    if not 0 <= tau <= smallest:
+        raise ValueError(f"tau must lie between 0 and the least eigenvalue {smallest:.6g} of the target, got {tau}")
+    loss, epsilon = BuresLoss(target, tau), 10.95
+    while True:
+        Gamma = np.linalg.qr(rng.standard_normal((n, n)))[0]
+        D = epsilon * smallest * (2 - np.arange(1, n + 1) / n)
+        W = Covariance(target.matrix - tau * np.eye(n) + (Gamma * D) @ Gamma.T).root
+        if loss.value(W) <= smallest:
+            return W
+        epsilon *= 0.95
+
+
+def convergence_run(depth: int, floor: float, tau: float, *, n: int = 20, seed: int = 0) -> Row:
+    r"""One cell of the paper's grid: the measured slope of the loss along balanced gradient flow, and predicted ones.
+
+    The flow starts at :func:`authors_start` and is integrated in function space, at a cost that does not depend on the
+    depth.  Slopes are in decades of the loss gap per unit of time, as in the paper's figures.
+
+    Parameters
+    ----------
+    depth : int
+    floor : float
+        The least eigenvalue of the target is ``floor + 1/n``.
+    tau : float
+        Replaced by the least eigenvalue if it is larger (``degenerate``): then the decay is algebraic, without a slope.
+    n, seed : int
+
+    Returns
+    -------
+    dict
+        ``smallest`` eigenvalue, ``initial_loss``, ``margin`` :math:`\bar c`, ``has_margin``, ``degenerate``; the
+        measured ``slope`` (NaN if the gap did not get there); the asymptotic rates of both forms over ln 10, ``sharp``
+        and ``paper``; the rate over ln 10 ``certified`` from this very start (0 without a margin); the ``time``
+        integrated.
+
+    Examples
+    --------
+    >>> row = convergence_run(1, 4.0, 0.0)
+    >>> bool(abs(row["slope"] / row["sharp"] - 1) < 1e-3)
+    True
+
+    Notes
+    -----
+    Book: chapter "The paper's experiments, reproduced".
+    """
+    target = authors_target(floor, n=n, seed=seed)
+    smallest = float(target.eigenvalues[-1])
+    degenerate = tau >= smallest
+    tau = min(check.scalar(tau, "tau"), smallest)
+    loss = BuresLoss(target, tau)
+    W = authors_start(target, tau, cell_rng(depth=depth, floor=floor, tau=tau, seed=seed))
+    initial = loss.value(W)
+    margin = np.sqrt(smallest) - np.sqrt(initial)
+    has_margin = bool(margin > 0 and margin**2 > tau)
+    row = {"smallest": smallest, "initial_loss": initial, "margin": float(margin), "has_margin": has_margin,
+           "degenerate": bool(degenerate), "slope": float("nan"), "sharp": 0.0, "paper": 0.0, "certified": 0.0,
+           "time": 0.0}
+    if degenerate:
+        return row
+    t, gap = decay(W, loss, depth)
+    end, unit = np.sqrt(smallest - tau), np.log(10)
+    row |= {"slope": log_slope(t, gap), "time": float(t[-1]), "sharp": float(flow_rate(end, depth, tau=tau) / unit),
+            "paper": paper_flow_rate(end, depth, target=target, initial_loss=0.0, tau=tau) / unit}
+    if has_margin:
+        row["certified"] = float(flow_rate(np.sqrt(margin**2 - tau), depth, tau=tau) / unit)
+    return row
+
+
+def decay(W: Array, loss: BuresLoss, depth: int, *, end: float = 1e-4, rounds: int = 14) -> tuple[Array, Array]:
+    """Times and loss gaps of the balanced flow from ``W`` until the gap is below ``end``; rounds double the time."""
+    span = 0.02 / depth
+    times, gaps, start = [0.0], [float(loss.value(W))], 0.0
+    for _ in range(rounds):
+        flow = end_to_end_flow(W, loss, depth, np.linspace(0.0, span, 41), rtol=1e-6, atol=1e-8, method="RK45")
+        times.extend(start + flow.t[1:])
+        gaps.extend(flow.gap[1:])
+        start, W, span = times[-1], flow.end_to_end[-1], start + span
+        if gaps[-1] < end:
+            break
+    return np.array(times), np.array(gaps)
+
+
+def log_slope(t: Array, gap: Array, *, window: tuple[float, float] = (-3.5, -2.0), span: float = 0.1) -> float:
+    r"""Minus the slope of :math:`\log_{10}` of the gap over the last ``span`` units of time in which it runs through
+    the window, and at least over the last three times; NaN if there are fewer.
+
+    Examples
+    --------
+    >>> t = np.linspace(0, 8, 801)
+    >>> round(log_slope(t, np.exp(-t)), 6)
+    0.434294
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = np.log10(gap)
+    inside = np.flatnonzero((y > window[0]) & (y < window[1]))
+    if inside.size < 3:
+        return float("nan")
+    last = max(3, np.count_nonzero(t[inside] >= t[inside[-1]] - span))
+    return float(-np.polyfit(t[inside[-last:]], y[inside[-last:]], 1)[0])
