@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +14,7 @@ from ._validate import Array
 from .covariance import Covariance, as_covariance
 from .losses import Loss, check_fit, check_loss
 from .networks import DeepLinearNetwork
-from .trajectory import Status, Trajectory, evaluate, trajectory
+from .trajectory import Row, Status, Trajectory, Workspace, trajectory
 
 DIVERGENCE_FACTOR = 1e6
 
@@ -66,25 +67,30 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
     tol = check.scalar(tol, "tol")
     wanted = _recording(record_every)
 
-    current, gradients = evaluate(0.0, weights, loss)
+    work = Workspace([W.shape for W in weights], loss)
+    current = work.evaluate(0.0, weights)
     if not current.is_finite():
         raise ValueError("network must have a finite loss and gradient at the start, but they overflow; rescale it")
     rows = [current]
     ceiling = DIVERGENCE_FACTOR * max(current.loss, loss.minimum(0))
     status = Status.MAX_STEPS
+    parameters, spare = np.concatenate([W.ravel() for W in weights]), np.empty_like(work.gradient)
+    layers, spare_layers = work.layers(parameters), work.layers(spare)
     with tqdm(total=max_steps, disable=not progress, unit="step") as bar, np.errstate(over="ignore", invalid="ignore"):
         try:
             for step in range(1, max_steps + 1):
                 if current.gradient_norm <= tol:
                     break
-                weights = [W - eta * G for W, G in zip(current.weights, gradients)]
-                following, gradients = evaluate(eta * step, weights, loss)
+                np.multiply(work.gradient, -eta, out=spare)
+                spare += parameters
+                following = work.evaluate(eta * step, spare_layers)
                 if not following.is_finite():
                     status = Status.NON_FINITE
                     break
                 current = following
+                parameters, spare, layers, spare_layers = spare, parameters, spare_layers, layers
                 if wanted(step):
-                    rows.append(current)
+                    rows.append(_kept(current))
                 bar.update()
                 if current.loss > ceiling:
                     status = Status.DIVERGED
@@ -93,8 +99,8 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
             status = Status.INTERRUPTED
     if status is Status.MAX_STEPS and current.gradient_norm <= tol:
         status = Status.CONVERGED
-    if rows[-1] is not current:
-        rows.append(current)
+    if rows[-1].t != current.t:
+        rows.append(_kept(current))
     return trajectory(rows, loss, status, f"after {round(current.t / eta)} steps",
                       is_network=isinstance(network, DeepLinearNetwork))
 
@@ -161,6 +167,11 @@ def start_weights(network: DeepLinearNetwork | ArrayLike, loss: Loss) -> list[Ar
         weights = [check.matrix(network, "network", stacks=False)]
     check_fit(weights[-1], loss)
     return weights
+
+
+def _kept(row: Row) -> Row:
+    """A row with copies of the layers, which the next steps overwrite."""
+    return replace(row, W=row.W.copy(), weights=[W.copy() for W in row.weights])
 
 
 def _recording(record_every: int | Iterable[int]) -> Callable[[int], bool]:

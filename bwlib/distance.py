@@ -50,7 +50,7 @@ def bures_wasserstein_factors(W: ArrayLike, A: ArrayLike, *, squared: bool = Fal
     W = check.matrix(W, "W")
     A = check.matrix(A, "A", rows=W.shape[-2])
     check.same_stacks(W=W, A=A)
-    return _finish(_pairwise(_factor_distance, W, A), squared)
+    return _finish(factor_distance(W, A), squared)
 
 
 def bures_wasserstein(A: Covariance | ArrayLike, B: Covariance | ArrayLike, *, squared: bool = False) -> float | Array:
@@ -167,16 +167,32 @@ def geodesic(A: Covariance | ArrayLike, B: Covariance | ArrayLike, s: float) -> 
     return M @ M.mT
 
 
-def align(W: Array, A: Array) -> tuple[Array, Array, Array, Array]:
-    r"""The residual of the aligned factors, and the thin SVD ``U, s, Vt`` of ``A.T @ W``.
+def align(W: Array, A: Array) -> tuple[Array, Array, Array, Array, Array]:
+    r"""The squared distance of :math:`WW^\top` and :math:`AA^\top`, the residual :math:`W-AUV^\top`, and the thin SVD
+    ``U, s, Vt`` of ``A.T @ W``.
 
-    The squared norm of the residual is :math:`\mathcal B^2(WW^\top,AA^\top)`.  The thinner factor is rotated onto the
-    wider one; the other way round would miss the part of the wider factor outside its reach.
+    The squared distance is :math:`\|W-AUV^\top\|_F^2+\|A-AUU^\top\|_F^2`; the second part is out of the reach of a
+    thinner ``W``.
     """
     U, s, Vt = np.linalg.svd(A.mT @ W, full_matrices=False)
-    if W.shape[-1] >= A.shape[-1]:
-        return W - (A @ U) @ Vt, U, s, Vt
-    return A - (W @ Vt.mT) @ U.mT, U, s, Vt
+    AU = A @ U
+    residual = W - AU @ Vt
+    squared = _squares(residual)
+    if W.shape[-1] < A.shape[-1]:
+        squared = squared + _out_of_reach(A, U, AU)
+    return squared, residual, U, s, Vt
+
+
+def _out_of_reach(A: Array, U: Array, AU: Array) -> Array:
+    """The squared norm of ``A - A U U.T``; as a difference of squares where it is no small one."""
+    whole = _squares(A)
+    rest = whole - _squares(AU)
+    return rest if np.all(rest > 0.1 * whole) else _squares(A - AU @ U.mT)
+
+
+def _squares(X: Array) -> Array:
+    """The squared Frobenius norms."""
+    return np.asarray(np.vdot(X, X)) if X.ndim == 2 else np.einsum("...ij,...ij->...", X, X)
 
 
 def _covariance_pair(A: Covariance | ArrayLike, B: Covariance | ArrayLike) -> tuple[Covariance, Covariance]:
@@ -207,18 +223,39 @@ def _finish(distance: Array, squared: bool) -> float | Array:
     return float(out) if out.ndim == 0 else out
 
 
-def _factor_distance(W: Array, A: Array) -> float:
+def factor_distance(W: Array, A: Array) -> Array:
+    """The distances from factors, over the leading axes.
+
+    Far pairs from the trace form, which loses two digits at most there; near ones from the residual.
+    """
+    if not (_is_moderate(W) and _is_moderate(A)):
+        return _pairwise(_scaled_distance, W, A)
+    traces = _squares(W) + _squares(A)
+    squared = traces - 2 * np.linalg.svd(A.mT @ W, compute_uv=False).sum(axis=-1)
+    if np.all(squared > 0.1 * traces):
+        return np.sqrt(squared)
+    return _pairwise(_near_distance, W, A)
+
+
+def _is_moderate(X: Array) -> bool:
+    """Whether products of two such matrices neither overflow nor lose digits to underflow."""
+    size = np.abs(X).max(axis=(-2, -1))
+    return bool(np.all((size > 1e-100) & (size < 1e100)))
+
+
+def _scaled_distance(W: Array, A: Array) -> float:
     scale = max(np.abs(W).max(), np.abs(A).max())
     if scale == 0.0:
         return 0.0
     scale = np.ldexp(0.5, int(np.frexp(scale)[1]))
-    W, A = W / scale, A / scale
-    residual, _, s, _ = align(W, A)
-    value = float(np.linalg.norm(residual))
-    far = value > 0.05 * (np.linalg.norm(W) + np.linalg.norm(A))
-    if not far and s[-1] < 0.1 * s[0]:
-        value = _graded_distance(W, A)
-    return float(scale * value)
+    return float(scale * _near_distance(W / scale, A / scale))
+
+
+def _near_distance(W: Array, A: Array) -> float:
+    squared, _, _, s, _ = align(W, A)
+    if squared < 0.01 * (_squares(W) + _squares(A)) and s[-1] < 0.1 * s[0]:
+        return _graded_distance(W, A)
+    return float(np.sqrt(squared))
 
 
 def _graded_distance(W: Array, A: Array) -> float:
@@ -258,7 +295,7 @@ def _matrix_distance(A: Array, B: Array, lam: Array, Omega: Array, F_A: Array, F
     half_exponent = int(np.frexp(scale)[1] - 1) // 2
     unit, root = np.ldexp(1.0, 2 * half_exponent), np.ldexp(1.0, half_exponent)
     close = _nearby_distance((A / unit - B / unit), lam[0] / unit, Omega)
-    return float(root * close) if close is not None else _factor_distance(F_A, F_B)
+    return float(root * close) if close is not None else float(factor_distance(F_A, F_B))
 
 
 def _nearby_distance(D: Array, lam: Array, Omega: Array) -> float | None:

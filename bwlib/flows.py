@@ -16,7 +16,7 @@ from .descent import start_weights
 from .landscape import parameter_hessian
 from .losses import BuresLoss, Loss, check_loss, product_noise
 from .networks import DeepLinearNetwork, multipliers
-from .trajectory import LARGEST_ENTRY, Row, Status, Trajectory, evaluate, trajectory
+from .trajectory import LARGEST_ENTRY, Row, Status, Trajectory, Workspace, trajectory
 
 METHODS = ("RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA")
 IMPLICIT = ("Radau", "BDF")
@@ -64,19 +64,15 @@ def gradient_flow(network: DeepLinearNetwork | ArrayLike, loss: Loss, t_eval: Ar
     Book: chapter "Gradient flow".
     """
     weights, options = start_weights(network, loss), _options(rtol, atol, method)
-    shapes = [W.shape for W in weights]
-    ends = np.cumsum([W.size for W in weights])[:-1]
-
-    def layers(y: Array) -> list[Array]:
-        return [part.reshape(shape) for part, shape in zip(np.split(y, ends), shapes)]
+    work = Workspace([W.shape for W in weights], loss)
 
     def velocity(t: float, y: Array) -> Array:
-        gradients = evaluate(t, layers(y), loss)[1]
-        return -np.concatenate([G.ravel() for G in gradients]) if gradients else _rejected(y)
+        row = work.evaluate(t, work.layers(y))
+        return -work.gradient if row.is_finite() else _rejected(y)
 
     if method in IMPLICIT and _is_smooth(loss):
-        options["jac"] = lambda t, y: -parameter_hessian(DeepLinearNetwork(tuple(layers(y))), loss)
-    return _flow(velocity, lambda t, y: evaluate(t, layers(y), loss)[0], np.concatenate([W.ravel() for W in weights]),
+        options["jac"] = lambda t, y: -parameter_hessian(DeepLinearNetwork(tuple(work.layers(y))), loss)
+    return _flow(velocity, lambda t, y: work.evaluate(t, work.layers(y)), np.concatenate([W.ravel() for W in weights]),
                  check.times(t_eval, "t_eval"), options, loss, progress,
                  is_network=isinstance(network, DeepLinearNetwork))
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from . import _validate as check
 from ._validate import EPS, Array
 from .covariance import Covariance, as_covariance
-from .distance import align, bures_wasserstein_factors
+from .distance import align, factor_distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +137,13 @@ class BuresLoss(Loss):
         return np.concatenate([W, np.broadcast_to(identity, W.shape[:-1] + identity.shape[-1:])], axis=-1)
 
     def _value(self, W: Array) -> Array:
-        return np.asarray(bures_wasserstein_factors(self._augmented(W), self.target.factor, squared=True))
+        return factor_distance(self._augmented(W), self.target.factor) ** 2
 
     def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
         F, m = self.target.factor, W.shape[-1]
-        residual, U, s, Vt = align(self._augmented(W), F)
-        value = np.sum(residual**2, axis=(-2, -1))
+        value, residual, U, s, Vt = align(self._augmented(W), F)
+        if np.all(s[..., -1] > EPS * F.shape[-1] * np.sqrt(self.target.trace) * np.linalg.norm(W, axis=(-2, -1))):
+            return value, 2 * residual[..., :m]
         Vt = np.where((s > product_noise(F, W))[..., None], Vt[..., :m], 0.0)
         return value, 2 * (W - (F @ U) @ Vt)
 

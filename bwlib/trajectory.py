@@ -10,7 +10,7 @@ import numpy as np
 
 from ._validate import Array
 from .losses import Loss
-from .networks import DeepLinearNetwork, layer_gradients, prefix_products
+from .networks import DeepLinearNetwork
 
 LARGEST_ENTRY = 1e150  # its square is still a float64
 
@@ -91,17 +91,39 @@ class Row:
         return bool(np.isfinite(self.loss) and np.isfinite(self.gradient_norm))
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def evaluate(t: float, weights: Sequence[Array], loss: Loss) -> tuple[Row, list[Array]]:
-    """The row of a network and its layer gradients; a value that overflows is reported as infinite."""
-    prefixes = prefix_products(weights)
-    W = prefixes[-1]
-    if not np.abs(W).max() < LARGEST_ENTRY:
-        return Row(t, W, np.inf, np.inf, weights), []
-    value, G = loss._value_and_gradient(W)
-    gradients = layer_gradients(weights, prefixes, G)
-    norm = np.sqrt(sum(np.vdot(G, G) for G in gradients))
-    return Row(t, W, float(value), float(norm), weights), gradients
+class Workspace:
+    """Room for the products of one gradient of a network, reused from step to step.
+
+    ``gradient`` holds the layer gradients of the last call of ``evaluate``, one after the other, row by row.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int]], loss: Loss) -> None:
+        self.loss, self.shapes = loss, shapes
+        self.ends = np.cumsum([rows * columns for rows, columns in shapes])
+        self.gradient = np.empty(self.ends[-1])
+        self._gradients = self.layers(self.gradient)
+        self._products = [np.empty((rows, shapes[0][1])) for rows, _ in shapes[:-1]]
+        self._pulled_back = [np.empty_like(P) for P in self._products]
+
+    def layers(self, parameters: Array) -> list[Array]:
+        """The layers as views of a vector of all parameters."""
+        return [parameters[end - rows * columns:end].reshape(rows, columns)
+                for (rows, columns), end in zip(self.shapes, self.ends)]
+
+    def evaluate(self, t: float, weights: Sequence[Array]) -> Row:
+        """The row of a network; a value that overflows is reported as infinite, and then ``gradient`` is void."""
+        prefixes = [weights[0]]
+        for W, room in zip(weights[1:-1], self._products[1:]):
+            prefixes.append(np.dot(W, prefixes[-1], out=room))
+        W = weights[-1] @ prefixes[-1] if len(weights) > 1 else weights[0]
+        if not np.abs(W).max() < LARGEST_ENTRY:
+            return Row(t, W, np.inf, np.inf, weights)
+        value, G = self.loss._value_and_gradient(W)
+        for j in range(len(weights) - 1, 0, -1):
+            np.dot(G, prefixes[j - 1].T, out=self._gradients[j])
+            G = np.dot(weights[j].T, G, out=self._pulled_back[j - 1])
+        self._gradients[0][:] = G
+        return Row(t, W, float(value), float(np.sqrt(np.dot(self.gradient, self.gradient))), weights)
 
 
 def trajectory(rows: Sequence[Row], loss: Loss, status: Status, when: str, *, is_network: bool,
