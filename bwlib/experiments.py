@@ -191,8 +191,8 @@ def _stored(path: Path, cells: Sequence[Row]) -> dict[str, Row]:
     keys = [_key({name: row[name] for name in names}) for row in rows]
     strange = len([key for key in keys if key not in wanted])
     if strange:
-        raise ValueError(f"path must hold rows of this grid only, but {strange} of the {len(rows)} rows of {path} belong "
-                         f"to other cells; choose another file, or enlarge the grid")
+        raise ValueError(f"path must hold rows of this grid only, but {strange} of the {len(rows)} rows of {path} "
+                         f"belong to other cells; choose another file, or enlarge the grid")
     kept = {key: {**row, **wanted[key]} for key, row in zip(keys, rows)}
     _write(path, list(kept.values()))
     return kept
@@ -239,12 +239,13 @@ def authors_target(floor: float, *, n: int = 20, seed: int = 0) -> Covariance:
     return Covariance.from_spectrum(zipf_spectrum(n, rng=rng) + floor, rng=rng)
 
 
-def authors_start(target: Covariance, tau: float, rng: np.random.Generator) -> Array:
+def authors_start(target: Covariance, tau: float, rng: np.random.Generator, *, largest_loss: float | None = None) -> Array:
     r"""The start of the paper's grid, as an end-to-end matrix: the root of
     :math:`\Sigma_0-\tau I+\Gamma\operatorname{diag}(D)\Gamma^\top`.
 
     :math:`\Gamma` is a random rotation and :math:`D_i=\epsilon\lambda_n(2-i/n)`, with :math:`\epsilon` from 10.95
-    shrunk by 5 % until :math:`\sqrt{L_\tau}\le\sqrt{\lambda_n}`; each time the rotation is drawn again.
+    shrunk by 5 % until :math:`L_\tau` is at most ``largest_loss``, by default :math:`\lambda_n` (a margin
+    :math:`\bar c\ge0`); each time the rotation is drawn again.
 
     Examples
     --------
@@ -256,12 +257,13 @@ def authors_start(target: Covariance, tau: float, rng: np.random.Generator) -> A
     n, smallest = target.dim, target.eigenvalues[-1]
     if not 0 <= tau <= smallest:
         raise ValueError(f"tau must lie between 0 and the least eigenvalue {smallest:.6g} of the target, got {tau}")
+    largest_loss = smallest if largest_loss is None else check.scalar(largest_loss, "largest_loss", positive=True)
     loss, epsilon = BuresLoss(target, tau), 10.95
     while True:
         Gamma = np.linalg.qr(rng.standard_normal((n, n)))[0]
         D = epsilon * smallest * (2 - np.arange(1, n + 1) / n)
         W = Covariance(target.matrix - tau * np.eye(n) + (Gamma * D) @ Gamma.T).root
-        if loss.value(W) <= smallest:
+        if loss.value(W) <= largest_loss:
             return W
         epsilon *= 0.95
 
