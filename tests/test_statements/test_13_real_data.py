@@ -41,7 +41,7 @@ def test_prop_sampling_error(residual):
     assert np.mean(draws) > 1.2 * limit(np.ones(4))
 
 
-def minimiser(batches, steps=300):
+def minimiser(batches, steps=100):
     """The minimiser of the mean squared distance to positive definite matrices, by fixed-point iteration."""
     S = batches.mean(axis=0)
     for _ in range(steps):
