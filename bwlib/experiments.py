@@ -22,7 +22,9 @@ from . import _validate as check
 from ._validate import Array
 from .covariance import Covariance, zipf_spectrum
 from .flows import end_to_end_flow
-from .losses import BuresLoss
+from .landscape import critical_points, parameter_hessian
+from .losses import BuresLoss, FrobeniusLoss
+from .networks import balanced_network
 from .theory import flow_rate, paper_flow_rate
 
 Cell = Mapping[str, object]
@@ -355,3 +357,49 @@ def log_slope(t: Array, gap: Array, *, window: tuple[float, float] = (-3.5, -2.0
         return float("nan")
     last = max(3, np.count_nonzero(t[inside] >= t[inside[-1]] - span))
     return float(-np.polyfit(t[inside[-last:]], y[inside[-last:]], 1)[0])
+
+
+def conditioning_run(loss: str, depth: int, position: int, *, n: int = 6, rank: int = 2, seed: int = 0) -> Row:
+    r"""The Hessian at a critical point in parameter space, for a random target and a balanced network of full bottleneck.
+
+    The target has a decaying random spectrum (:func:`bwlib.zipf_spectrum`); at ``depth=1`` the parameters are the matrix
+    itself.
+
+    Parameters
+    ----------
+    loss : str
+        "bures" or "frobenius".
+    depth : int
+    position : int
+        The place of the critical point among those of rank ``rank``, by their values: 0 is the minimum.
+    n, rank, seed : int
+
+    Returns
+    -------
+    dict
+        ``negative``, the number of negative eigenvalues (Morse index); ``largest`` and ``smallest``, the extreme
+        absolute values of the nonzero eigenvalues; and ``condition``, their quotient.
+
+    Examples
+    --------
+    >>> row = conditioning_run("bures", 1, 0)
+    >>> row["negative"], round(row["largest"], 6)
+    (0, 2.0)
+
+    Notes
+    -----
+    Book: chapter "Bures against Frobenius".
+    """
+    losses = {"bures": BuresLoss, "frobenius": FrobeniusLoss}
+    if loss not in losses:
+        raise ValueError(f"loss must be one of {', '.join(losses)}, got {loss!r}")
+    target = Covariance.from_spectrum(zipf_spectrum(n, rng=cell_rng(n=n, seed=seed)))
+    points = critical_points(target, rank)
+    point = points[check.integer(position, "position", 0, len(points) - 1)]
+    W = target.eigenvectors[:, point.indices] * np.sqrt(target.eigenvalues[list(point.indices)])
+    network = balanced_network(W, (rank,) * depth + (n,))
+    h = np.linalg.eigvalsh(parameter_hessian(network, losses[loss](target)))
+    size = np.abs(h)
+    nonzero = size > 1e-9 * size.max()
+    return {"negative": int(np.count_nonzero(h[nonzero] < 0)), "largest": float(size.max()),
+            "smallest": float(size[nonzero].min()), "condition": float(size.max() / size[nonzero].min())}
