@@ -110,6 +110,7 @@ class Workspace:
         return [parameters[end - rows * columns:end].reshape(rows, columns)
                 for (rows, columns), end in zip(self.shapes, self.ends)]
 
+    @np.errstate(over="ignore", invalid="ignore")
     def evaluate(self, t: float, weights: Sequence[Array]) -> Row:
         """The row of a network; a value that overflows is reported as infinite, and then ``gradient`` is void."""
         prefixes = [weights[0]]
