@@ -43,7 +43,8 @@ def residual(request):
 def pytest_sessionfinish(session):
     if not session.config.getoption("--record-residuals") or session.testsfailed:
         return
-    known = {name: entry for name, entry in book_sources.residuals().items() if name in book_sources.statement_tests()}
+    tests = book_sources.statement_tests()
+    known = {name: entry for name, entry in book_sources.residuals().items() if name in tests}
     for name, entry in SEEN.items():
         known[name] = {key: float(f"{x:.2g}") for key, x in entry.items()}
         known[name]["residual"] = min(known[name].values())

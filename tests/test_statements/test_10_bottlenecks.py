@@ -125,7 +125,7 @@ def test_cor_subspace_rate(residual):
         tops = [np.linalg.norm(slopes(target.root @ run[t], Omega), 2) for t in (first, last)]
         residual(abs(np.log(tops[0] / tops[1]) / (last - first) / -np.log(q) - 1), 1e-2)
         gap = loss.value(run[[first, last]]) - loss.minimum(k)
-        residual(abs(np.log(gap[0] / gap[1]) / (last - first) / (-2 * np.log(q)) - 1), 2e-2)
+        residual(abs(np.log(gap[0] / gap[1]) / (last - first) / (-2 * np.log(q)) - 1), 1e-2)
     # broken: a start orthogonal to the first axis (diagonal target: rounding preserves it) never finds it
     loss = bw.BuresLoss(np.diag([4.0, 2.0, 1.0]))
     assert abs(loss.value(half_steps([[0.0], [1.0], [1.0]], loss, 100)[-1]) - 5) < 1e-12
@@ -385,7 +385,9 @@ def test_prop_local_descent_rates(residual):
     for trial in range(14):
         n, depth = int(rng.integers(2, 5)), int(rng.integers(1, 6))
         k, target = int(rng.integers(1, n)), spaced(rng, n, 0.4)
-        lam, Omega = target.eigenvalues, target.eigenvectors
+        if trial % 3 == 1:  # a singular target
+            target = bw.Covariance.from_spectrum([*target.eigenvalues[:-1], 0.0], rng=rng)
+        lam, Omega = np.clip(target.eigenvalues, 0, None), target.eigenvectors
         tau = 0.0 if trial % 2 else float(rng.uniform(0.1, 0.9) * lam[k - 1])
         widths = [k + int(rng.integers(0, 3)) for _ in range(depth)]
         widths[int(rng.integers(depth))] = k
@@ -405,7 +407,7 @@ def test_prop_local_descent_rates(residual):
             for eta in (0.9 * best_eta, 1.1 * best_eta):
                 assert np.abs(1 - eta * expected).max() > (chi - 1) / (chi + 1)
         # descent: the slowest eigenvector, at size 1e-3, gives the factor q^2 of the gap within one per cent
-        eta, vectors = 1 / expected[-1], np.linalg.eigh(bw.parameter_hessian(best, loss))[1]
+        eta, vectors = 0.8 / expected[-1], np.linalg.eigh(bw.parameter_hessian(best, loss))[1]
         slow = vectors[:, -len(expected)]
         ends = np.cumsum([W.size for W in best.weights])[:-1]
         parts = np.split(1e-3 * slow + 1e-5 * rng.standard_normal(slow.size), ends)
@@ -466,8 +468,8 @@ def test_prop_no_gap(residual):
             flow = bw.end_to_end_flow(X, loss, depth, t, **FINE)
             best = loss.minimum(k)
             gap = flow.loss - best
-            residual(abs(np.log(gap[1] / gap[2]) / (t[2] - t[1]) / (2 * gamma0) - 1), 2e-2)
-            residual(np.max(gap[1:3] / (gap[0] * np.exp(-2 * gamma0 * t[1:3]))), 1.2)  # with C = 1.2 this near
+            residual(abs(np.log(gap[1] / gap[2]) / (t[2] - t[1]) / (2 * gamma0) - 1), 1e-2)
+            residual(np.max(gap[1:3] / (gap[0] * np.exp(-2 * gamma0 * t[1:3]))) - 1, 0.2)  # C = 1.2 this near
             residual(abs(gap[3]), 1e-13)
             moved = np.abs(flow.singular_values[3, :k] ** 2 - np.sort(lam[:k] - tau)[::-1]).max()
             residual(moved, 1e-5)  # the limit is a minimising covariance
