@@ -8,7 +8,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book test lab refresh ledger clean
+.PHONY: help env book test lab refresh ledger experiments clean
 
 help:
 	@echo "make book     build the book; says where to open it"
@@ -16,6 +16,7 @@ help:
 	@echo "make lab      open the chapters in JupyterLab"
 	@echo "make refresh  run all notebooks again and store their outputs"
 	@echo "make ledger   measure the residuals of the statement ledger again"
+	@echo "make experiments  compute the stored tables again (QUICK=1: a small part, compared)"
 	@echo "make clean    remove what was built (the environment too)"
 	@echo "Options: PYTHON=python3.12 (another Python), VENV=folder (another environment)"
 
@@ -44,6 +45,13 @@ refresh: env
 ledger: env
 	@echo "Measuring the residuals of all statement tests ..."
 	@$(BIN)/python -m pytest tests/test_statements --record-residuals -q
+
+experiments: env
+ifdef QUICK
+	@$(BIN)/python tools/experiments.py quick
+else
+	@$(BIN)/python tools/experiments.py
+endif
 
 clean:
 	rm -rf _build .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV)

@@ -61,7 +61,7 @@ def sweep(run: Callable[..., Cell], grid: Sequence[Cell], *, path: str | os.Path
     path : path, optional
         The CSV file of the table.
     n_jobs : int, optional
-        Number of processes as in joblib; by default that of the surrounding :func:`joblib.parallel_config`, else 1.
+        Number of processes as in joblib; by default that of the surrounding ``joblib.parallel_config``, else 1.
         Inside ``joblib.parallel_config(backend="dask")`` the cells run on a Dask cluster.
     progress : bool
         Show a progress bar.
@@ -362,7 +362,7 @@ def log_slope(t: Array, gap: Array, *, window: tuple[float, float] = (-3.5, -2.0
 def conditioning_run(loss: str, depth: int, position: int, *, n: int = 6, rank: int = 2, seed: int = 0) -> Row:
     r"""The Hessian at a critical point in parameter space, for a random target and a balanced network of full bottleneck.
 
-    The target has a decaying random spectrum (:func:`bwlib.zipf_spectrum`); at ``depth=1`` the parameters are the matrix
+    The target has a decaying random spectrum (``zipf_spectrum``); at ``depth=1`` the parameters are the matrix
     itself.
 
     Parameters
