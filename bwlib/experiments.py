@@ -241,7 +241,8 @@ def authors_target(floor: float, *, n: int = 20, seed: int = 0) -> Covariance:
     return Covariance.from_spectrum(zipf_spectrum(n, rng=rng) + floor, rng=rng)
 
 
-def authors_start(target: Covariance, tau: float, rng: np.random.Generator, *, largest_loss: float | None = None) -> Array:
+def authors_start(target: Covariance, tau: float, rng: np.random.Generator, *,
+                  largest_loss: float | None = None) -> Array:
     r"""The start of the paper's grid, as an end-to-end matrix: the root of
     :math:`\Sigma_0-\tau I+\Gamma\operatorname{diag}(D)\Gamma^\top`.
 
@@ -360,7 +361,7 @@ def log_slope(t: Array, gap: Array, *, window: tuple[float, float] = (-3.5, -2.0
 
 
 def conditioning_run(loss: str, depth: int, position: int, *, n: int = 6, rank: int = 2, seed: int = 0) -> Row:
-    r"""The Hessian at a critical point in parameter space, for a random target and a balanced network of full bottleneck.
+    r"""The Hessian in parameter space at a critical point, for a random target and a balanced network.
 
     The target has a decaying random spectrum (``zipf_spectrum``); at ``depth=1`` the parameters are the matrix
     itself.

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import bwlib as bw
-from bwlib.experiments import (AUTHORS_GRID, authors_start, authors_target, cell_rng, convergence_run, decay, grid,
-                               log_slope, read_table, sweep)
+from bwlib.experiments import (AUTHORS_GRID, authors_start, authors_target, cell_rng, conditioning_run, convergence_run,
+                               decay, grid, log_slope, read_table, sweep)
 
 
 def draw(a, b):
@@ -182,3 +182,27 @@ def test_degenerate_cells_are_marked():
 def test_slopes_of_curves_that_do_not_reach_the_window():
     t = np.linspace(0, 1, 11)
     assert np.isnan(log_slope(t, np.ones(11)))
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_conditioning_agrees_with_the_closed_forms(depth):
+    target = bw.Covariance.from_spectrum(bw.zipf_spectrum(5, rng=cell_rng(n=5, seed=2)))
+    for position, point in enumerate(bw.critical_points(target, 2)):
+        J = list(point.indices)
+        used, rest = target.eigenvalues[J], np.delete(target.eigenvalues, J)
+        x = used ** (1 / depth)
+        p = sum(np.outer(x ** (depth - j), x ** (j - 1)) for j in range(1, depth + 1))
+        outside = np.subtract.outer(used, rest) * x[:, None] ** (depth - 1)
+        for loss, h in (("bures", [*(2 * p[np.triu_indices(2)]), *(2 * outside / used[:, None]).ravel()]),
+                        ("frobenius", [*(4 * np.add.outer(used, used) * p)[np.triu_indices(2)], *(4 * outside).ravel()])):
+            row, size = conditioning_run(loss, depth, position, n=5, seed=2), np.abs(h)
+            assert row["negative"] == np.count_nonzero(np.array(h) < 0)
+            assert np.isclose(row["largest"], size.max(), rtol=1e-9) and np.isclose(row["smallest"], size.min(), rtol=1e-6)
+            assert row["condition"] == row["largest"] / row["smallest"]
+
+
+def test_bad_conditioning_is_refused():
+    with pytest.raises(ValueError, match="loss must be one of bures, frobenius"):
+        conditioning_run("square", 1, 0)
+    with pytest.raises(ValueError, match="position must be between 0 and 14"):
+        conditioning_run("bures", 1, 15)
