@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.linalg import lapack
 
 from . import _validate as check
 from ._validate import EPS, Array
@@ -281,7 +281,7 @@ def _principal_axes(X: Array) -> Array:
 def _jacobi_polar(M: Array) -> tuple[Array, Array]:
     """``V, U`` with orthonormal columns such that ``M = V diag(s) U.T``, ``M`` tall, by one-sided Jacobi rotations."""
     columns = M.shape[1]
-    _, V, U, _, _, info = lapack.dgejsv(M, joba=2, jobu=0, jobv=0, jobr=0, jobt=0, jobp=1)
+    _, V, U, _, _, info = scipy.linalg.lapack.dgejsv(M, joba=2, jobu=0, jobv=0, jobr=0, jobt=0, jobp=1)
     if info != 0:
         V, _, Ut = np.linalg.svd(M, full_matrices=False)
         return V, Ut.T

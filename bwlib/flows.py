@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
 from tqdm import tqdm
 
 from . import _validate as check
@@ -258,7 +258,8 @@ def _aligned_mode(s0: float, lam: float, depth: int, tau: float, t: Array) -> Ar
 
     at_rest.terminal = True
     times, where = np.unique(t, return_inverse=True)
-    run = solve_ivp(velocity, (0.0, times[-1]), [np.log(s0)], method="DOP853", t_eval=times, rtol=1e-12, atol=1e-13,
+    run = scipy.integrate.solve_ivp(velocity, (0.0, times[-1]), [np.log(s0)], method="DOP853", t_eval=times, rtol=1e-12,
+                                    atol=1e-13,
                     events=at_rest if rest > 0 else None)
     s = np.full(times.shape, rest)
     s[:run.y.shape[1]] = np.exp(run.y[0])
@@ -307,7 +308,7 @@ def _states(velocity: Callable[[float, Array], Array], y: Array, times: Array,
     t = 0.0
     for until in times:
         if until > t and y.size:
-            run = solve_ivp(velocity, (t, until), y, t_eval=[until], **options)
+            run = scipy.integrate.solve_ivp(velocity, (t, until), y, t_eval=[until], **options)
             if not run.success:
                 yield t, None
                 return

@@ -12,9 +12,8 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import root
-from scipy.sparse.linalg import LinearOperator
 
 from . import _validate as check
 from ._validate import EPS, Array
@@ -275,7 +274,7 @@ def parameter_hessian(network: DeepLinearNetwork, loss: Loss) -> Array:
     return (H + H.T) / 2
 
 
-def parameter_hessian_operator(network: DeepLinearNetwork, loss: Loss) -> LinearOperator:
+def parameter_hessian_operator(network: DeepLinearNetwork, loss: Loss) -> scipy.sparse.linalg.LinearOperator:
     """The Hessian of :func:`parameter_hessian` without forming it: a SciPy operator, for ``scipy.sparse.linalg.eigsh``.
 
     A product costs a few passes through the network and one decomposition of the end-to-end matrix.
@@ -317,7 +316,8 @@ def parameter_hessian_operator(network: DeepLinearNetwork, loss: Loss) -> Linear
         return np.concatenate([layer.reshape(len(layer), -1) for layer in layers], axis=1).T.reshape(columns.shape)
 
     product(np.zeros(cuts[-1]))
-    return LinearOperator((cuts[-1], cuts[-1]), matvec=product, rmatvec=product, matmat=product, dtype=np.float64)
+    return scipy.sparse.linalg.LinearOperator((cuts[-1], cuts[-1]), matvec=product, rmatvec=product, matmat=product,
+                                              dtype=np.float64)
 
 
 def search_critical_points(loss: Loss, rank: int, *, starts: int = 200,
@@ -445,7 +445,7 @@ def _solve(loss: Loss, start: Array) -> Array | None:
         columns = loss._hessian_vector_product(w.reshape(start.shape), basis, min(start.shape))
         return columns.reshape(start.size, start.size)
 
-    result = root(gradient, start.ravel(), jac=hessian, method="lm")
+    result = scipy.optimize.root(gradient, start.ravel(), jac=hessian, method="lm")
     size = np.linalg.norm(start) + np.linalg.norm(loss.target.factor)
     curvature = max(1.0, float(loss.target.eigenvalues[0]))
     return result.x.reshape(start.shape) if np.linalg.norm(result.fun) <= 1e-8 * size * curvature else None
