@@ -313,9 +313,9 @@ def convergence_run(depth: int, floor: float, tau: float, *, n: int = 20, seed: 
     initial = loss.value(W)
     margin = np.sqrt(smallest) - np.sqrt(initial)
     has_margin = bool(margin > 0 and margin**2 > tau)
-    row = {"smallest": smallest, "initial_loss": initial, "margin": float(margin), "has_margin": has_margin,
-           "degenerate": bool(degenerate), "slope": float("nan"), "sharp": 0.0, "paper": 0.0, "certified": 0.0,
-           "time": 0.0}
+    row: Row = {"smallest": smallest, "initial_loss": initial, "margin": float(margin), "has_margin": has_margin,
+                "degenerate": bool(degenerate), "slope": float("nan"), "sharp": 0.0, "paper": 0.0, "certified": 0.0,
+                "time": 0.0}
     if degenerate:
         return row
     t, gap = decay(W, loss, depth)

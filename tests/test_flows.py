@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy
 from scipy.integrate import quad
 
 import bwlib.flows
@@ -164,8 +165,8 @@ def test_an_interrupted_flow_keeps_its_rows(monkeypatch):
             raise KeyboardInterrupt
         return original(*args, **options)
 
-    original = bwlib.flows.solve_ivp
-    monkeypatch.setattr(bwlib.flows, "solve_ivp", slow)
+    original = scipy.integrate.solve_ivp
+    monkeypatch.setattr(scipy.integrate, "solve_ivp", slow)
     flow = gradient_flow(np.eye(4), LOSSES["tau 0"], [0.5, 1.0, 1.5])
     assert flow.status is Status.INTERRUPTED and flow.t.tolist() == [0.5, 1.0]
 
@@ -174,7 +175,7 @@ def test_an_integrator_that_gives_up_is_reported(monkeypatch):
     class Failed:
         success = False
 
-    monkeypatch.setattr(bwlib.flows, "solve_ivp", lambda *args, **options: Failed())
+    monkeypatch.setattr(scipy.integrate, "solve_ivp", lambda *args, **options: Failed())
     flow = gradient_flow(np.eye(4), LOSSES["tau 0"], [1.0])
     assert flow.status is Status.STOPPED and flow.t.tolist() == [0.0] and "at t = 0" in flow.message
 
