@@ -62,6 +62,7 @@ def start_shell(pictures):
     shell = InteractiveShell.instance(config=config, display_pub_class=Publisher)
     shell.colors = "nocolor"
     shell.ask_exit = lambda: None
+    shell.enable_gui = lambda gui=None: None
     InlineBackend.instance(parent=shell)
     import matplotlib
     matplotlib.use("module://matplotlib_inline.backend_inline")
