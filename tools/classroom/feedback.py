@@ -1,23 +1,20 @@
 """Feedback pages by nbgrader, one zip for the learning-management system, and the CSV with the marks given by hand."""
 from __future__ import annotations
 
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 from . import collect
 from .course import COURSE, ProblemSet, Refused
 from .records import Records
+from .release import nbgrader
 
 
 def make_feedback(problem_set: ProblemSet, roster: Path | None, course: Path = COURSE, say=print) -> Path:
     name = problem_set.name
     if not list(course.glob(f"autograded/*/{name}/{name}.ipynb")):
         raise Refused(f"No submission of {name} is graded yet: run  make grade SET={name} SUBMISSIONS=folder ROSTER=roster.csv  first.")
-    run = subprocess.run([sys.executable, "-m", "nbgrader", "generate_feedback", name, "--force"], cwd=course, capture_output=True, text=True)
-    if run.returncode:
-        raise Refused("nbgrader could not make the feedback:\n" + run.stderr[-2000:])
+    nbgrader(problem_set, course, "generate_feedback")
     pages = sorted(course.glob(f"feedback/*/{name}/{name}.html"))
     path = course / "feedback" / f"{name}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,6 +1,7 @@
 """The students' version of a problem set: one zip with the notebook, the library, an environment file and instructions."""
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,13 +16,19 @@ SOLUTION = re.compile(r"(?ms)^[ \t]*### BEGIN SOLUTION[^\n]*\n(.*?)^[ \t]*### EN
 NEEDED = ("numpy", "scipy", "matplotlib", "joblib", "tqdm", "scikit-learn", "ipykernel", "nbclient", "nbformat", "jupyterlab")
 
 
+def nbgrader(problem_set: ProblemSet, course: Path, command: str, *options: str):
+    """Run a step of nbgrader in the course folder."""
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])     # it calls alembic
+    run = subprocess.run([sys.executable, "-m", "nbgrader", command, problem_set.name, "--force", *options],
+                         cwd=course, capture_output=True, text=True, env={**os.environ, "PATH": programs})
+    if run.returncode:
+        lines = [line.strip() for line in run.stderr.splitlines() if "Error: " in line]
+        raise Refused(f"nbgrader {command} {problem_set.name} failed: {lines[-1] if lines else run.stderr[-500:]}")
+
+
 def generate(problem_set: ProblemSet, course: Path = COURSE):
     """nbgrader's own release step: the students' notebook, and the set's cells in the gradebook."""
-    run = subprocess.run([sys.executable, "-m", "nbgrader", "generate_assignment", problem_set.name, "--force", "--create"],
-                         cwd=course, capture_output=True, text=True)
-    if run.returncode:
-        lines = [line for line in run.stderr.splitlines() if "ERROR" in line or "Error" in line]
-        raise Refused(f"nbgrader could not make the release of {problem_set.name}: {(lines or ['no reason given'])[-1]}")
+    nbgrader(problem_set, course, "generate_assignment", "--create")
     return nbformat.read(course / "release" / problem_set.name / f"{problem_set.name}.ipynb", as_version=4)
 
 
