@@ -138,7 +138,7 @@ class Session:
     def _start(self, files):
         limits = self.place.limits
         options = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        program = [sys.executable, "-m", "classroom.student_side", str(limits.memory), str(limits.files)]
+        program = [sys.executable, "-P", "-m", "classroom.student_side", str(limits.memory), str(limits.files)]
         if self.place.trusted:
             for path in files:
                 shutil.copy(path, self.scratch.name)
