@@ -82,7 +82,8 @@ open('/course/gradebook.db', 'w').write('mine')
 """,
     "writes-into-the-course": """
 import os
-for path in ('/course/checks.py', '/course/bwlib/__init__.py', '/course/classroom/plain.py', '/usr/bin/python3', '/etc/passwd'):
+for path in ('/course/checks.py', '/course/bwlib/__init__.py', '/course/classroom/plain.py', '/usr/bin/python3', '/etc/passwd', '/new', '/dev/new',
+             '/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger'):
     try: open(path, 'a').write('raise SystemExit')
     except OSError: pass
     else: raise AssertionError(path)
@@ -149,7 +150,7 @@ for descriptor in range(1, 64):
     "fills-the-disk": """
 import itertools
 for i in itertools.count():
-    for folder in ('/tmp', '/work', '/dev/shm'):
+    for folder in ('/tmp', '/work', '/dev/shm', '/dev', '/', '/course'):
         try: open(f'{folder}/{i}', 'wb').write(b'x' * 10**7)
         except OSError as error: last = error
     if i > 50: break
@@ -258,7 +259,7 @@ def with_cell(blank, source):
 
 def write(nb, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(nbformat.writes(nb), encoding="utf-8")
+    path.write_text(json.dumps(nb), encoding="utf-8")
 
 
 def without(nb, keep):
@@ -357,7 +358,7 @@ def files(folder, blank, solved):
     with zipfile.ZipFile(expect("path-traversal", "all", ".zip"), "w") as archive:
         for name in ("../../../../tmp/escaped.txt", "/tmp/escaped.txt", "..\\..\\escaped.txt", "a/../../escaped.txt"):
             archive.writestr(name, "escaped")
-        archive.writestr("../../ps1.ipynb", nbformat.writes(solved))
+        archive.writestr("../../ps1.ipynb", json.dumps(solved))
     with zipfile.ZipFile(expect("link-in-zip", "no notebook", ".zip"), "w") as archive:
         link = zipfile.ZipInfo("ps1.ipynb")
         link.external_attr = 0o120777 << 16

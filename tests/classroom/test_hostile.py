@@ -1,4 +1,5 @@
 """Hostile submissions get nothing that they do not deserve, and disturb nobody."""
+import copy
 import csv
 import os
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 import hostile
 import nbformat
 import pytest
+from classroom.course import grade_id
 from classroom.grade import Grader, grade_all
 from classroom.sandbox import Limits, Place
 
@@ -17,7 +19,7 @@ def graded(graders, course, tmp_path_factory):
     given = graders("ps1")
     grader = Grader(given.problem_set, Place(limits=Limits(cell=4, call=3, total=40)), course)
     folder = tmp_path_factory.mktemp("submissions")
-    blank, solved = grader.released, grader.problem_set.notebook
+    blank, solved = grader.released, with_solutions(grader)
     expected = hostile.files(folder, blank, solved)
     for name, source in hostile.CODE.items():
         hostile.write(hostile.with_cell(blank, source), folder / f"{name}.ipynb")
@@ -29,6 +31,15 @@ def graded(graders, course, tmp_path_factory):
     path = grade_all(grader, folder, roster, 2, say=said.append)
     with open(path, newline="", encoding="utf-8") as file:
         return {line["id"]: line for line in csv.DictReader(file)}, expected, said, grader
+
+
+def with_solutions(grader):
+    """The release with the model solutions in it: what an excellent student hands in."""
+    solutions = {grade_id(c): c.source for c in grader.problem_set.cells(solution=True)}
+    solved = copy.deepcopy(grader.released)
+    for cell in solved.cells:
+        cell.source = solutions.get(grade_id(cell), cell.source)
+    return solved
 
 
 def test_everybody_gets_what_is_deserved(graded, results):

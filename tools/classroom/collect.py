@@ -104,7 +104,8 @@ def copy_folder(folder: Path, box: Path):
 
 def wanted(parts) -> bool:
     """Leave out what is not work: hidden files, the copied library, caches."""
-    return not any(part.startswith(".") or part in ("bwlib", "__MACOSX", "__pycache__") for part in parts)
+    hidden = any(part.startswith(".") and part.strip(".") for part in parts)
+    return not hidden and not {"bwlib", "__MACOSX", "__pycache__", "node_modules"} & set(parts)
 
 
 def copy_files(found, box: Path):

@@ -26,7 +26,7 @@ class Marks:
     """What marking a submission found."""
 
     scores: dict[str, float | None] = field(default_factory=dict)    # None: a person has to mark the cell
-    messages: dict[str, str] = field(default_factory=dict)           # per graded cell
+    messages: dict[str, str] = field(default_factory=dict)           # per question marked by tests
     notes: list[str] = field(default_factory=list)                   # for the teacher
     outputs: dict[int, dict] = field(default_factory=dict)           # per cell of the submission
 
@@ -165,9 +165,10 @@ def mark(problem_set: ProblemSet, notebook, files: list[Path], place: Place, giv
     answers = {grade_id(c): c.source for c in reversed(notebook.cells)}
     for cell in problem_set.by_hand:
         name = grade_id(cell)
-        empty = answers.get(name, "").strip() in ("", blank.get(name, "").strip())
+        empty = name in answers and answers[name].strip() in ("", blank[name].strip())
         marks.scores[name] = 0.0 if empty else None
-        marks.messages[name] = "no answer" if empty else "to be marked by hand"
+        if name not in answers:
+            marks.notes.append(f"cell {name} is missing: the answer may stand elsewhere")
     return marks
 
 
@@ -185,13 +186,14 @@ def marked_copy(problem_set: ProblemSet, released, notebook, marks: Marks):
     for i, cell in enumerate(notebook.cells):
         name = grade_id(cell)
         cell.metadata.pop("nbgrader", None)
-        if name in ours and name not in seen:
+        if name in ours and name not in seen and cell.cell_type == ours[name].cell_type:
             seen.add(name)
             cell = restored(ours[name], cell)
         if cell.cell_type == "code":
             cell.outputs = outputs(marks.outputs.get(i)) if name not in marks.scores or i in marks.outputs else []
         cells.append(cell)
-    cells += [restored(ours[name], nbformat.v4.new_markdown_cell("")) for name in ours if name not in seen]
+    missing = nbformat.v4.new_markdown_cell("# (this cell is missing in the submission)")
+    cells += [restored(ours[name], missing) for name in ours if name not in seen]
     for cell in cells:
         name = grade_id(cell)
         if name in marks.scores and cell.metadata.nbgrader.locked:
@@ -205,11 +207,8 @@ def marked_copy(problem_set: ProblemSet, released, notebook, marks: Marks):
 def restored(ours, theirs):
     """A cell of the set with the student's answer in it, if it is a cell for answers and of the same kind."""
     cell = nbformat.from_dict(ours)
-    answer = cell.metadata.nbgrader.solution
-    if answer and theirs.cell_type == cell.cell_type:
+    if cell.metadata.nbgrader.solution:
         cell.source = theirs.source
-    elif answer:
-        cell.source = "" if not theirs.source else cell.source
     if cell.cell_type == "code":
         cell.outputs, cell.execution_count = [], None
     return cell

@@ -56,7 +56,9 @@ class Records:
         with self.gradebook() as book:
             details = {k: student.row[k] for k in ("first_name", "last_name", "email") if student.row.get(k)}
             book.update_or_create_student(student.id, **details)
-            for notebook in book.update_or_create_submission(name, student.id).notebooks:
+            with book.db.no_autoflush:
+                submission = book.update_or_create_submission(name, student.id)
+            for notebook in submission.notebooks:
                 for grade in notebook.grades:
                     grade.auto_score = marks.scores[grade.name]
                     by_hand = marks.scores[grade.name] is None

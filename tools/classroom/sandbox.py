@@ -62,7 +62,7 @@ def walls(limits: Limits) -> list[str]:
     size = str(limits.files)
     arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox",
                  "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev",
-                 "--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/work", "--chdir", "/work"]
+                 "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/work", "--chdir", "/work"]
     for name in ("bin", "lib", "lib64"):
         if Path("/", name).is_symlink():
             arguments += ["--symlink", f"usr/{name}", f"/{name}"]
@@ -84,7 +84,7 @@ def furniture(files: list[Path]) -> list[str]:
         arguments += ["--ro-bind", str(path), f"/course/{name}"]
     for path in files:
         arguments += ["--ro-bind", str(path), f"/work/{path.name}"]
-    return arguments
+    return arguments + ["--remount-ro", "/"]
 
 
 ENVIRONMENT = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
