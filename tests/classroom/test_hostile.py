@@ -65,7 +65,7 @@ def test_everybody_gets_what_is_deserved(graded, results):
 def test_code_that_should_fail_quietly_does(graded):
     """Attacks that assert their own failure ran to their end."""
     lines, _, _, grader = graded
-    for name in ("network", "writes-into-the-course", "lifts-its-limits"):
+    for name in ("network", "opens-for-writing", "lifts-its-limits"):
         path = grader.course / "autograded" / name / "ps1" / "ps1.ipynb"
         last = [c for c in nbformat.read(path, as_version=4).cells if c.source.strip() == hostile.CODE[name].strip()]
         assert len(last) == 1 and not [o for o in last[0].outputs if o.output_type == "error"], (name, last)
@@ -86,4 +86,4 @@ def test_marked_copies_carry_nothing_active(graded):
         kinds = {key for c in nb.cells if c.cell_type == "code" for o in c.outputs for key in o.get("data", {})}
         assert kinds <= {"image/png"}
         assert path.stat().st_size < 3_000_000
-        assert "BEGIN HIDDEN" not in path.read_text(encoding="utf-8")
+        assert "### BEGIN HIDDEN" not in path.read_text(encoding="utf-8")

@@ -52,12 +52,13 @@ def read_roster(path: Path) -> list[Student]:
 def match(entries: list[Path], students: list[Student]) -> tuple[dict[str, list[Path]], list[Path]]:
     """Entries by student, and entries of nobody.  An entry belongs to the student whose id is a word of its name."""
     ids = {canonical(s.id): s.id for s in students}
+    longest_first = "|".join(re.escape(key) for key in sorted(ids, key=len, reverse=True))
+    word = re.compile(rf"(?<![^\W_])({longest_first})(?![^\W_])")
     found, loose = {s.id: [] for s in students}, []
     for entry in entries:
         name = canonical(entry.name if entry.is_dir() and not entry.is_symlink() else entry.stem)
-        whole = [ids[name]] if name in ids else [own for key, own in ids.items() if re.search(rf"(?<![^\W_]){re.escape(key)}(?![^\W_])", name)]
-        longest = [w for w in whole if not any(w != v and w in v for v in whole)]
-        (found[longest[0]] if len(longest) == 1 else loose).append(entry)
+        owners = {name} & set(ids) or set(word.findall(name))
+        (found[ids[owners.pop()]] if len(owners) == 1 else loose).append(entry)
     return found, loose
 
 

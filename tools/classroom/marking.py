@@ -7,6 +7,7 @@ process and answered with plain data.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,12 +53,24 @@ def read_submission(path: Path) -> nbformat.NotebookNode:
 
 
 def tidy(cell):
-    """A fresh cell with the text and the nbgrader id of the given one, and nothing else."""
+    """A fresh cell with the text, the attached pictures and the nbgrader id of the given one, and nothing else."""
     source = cell["source"]
     source = source if isinstance(source, str) else "".join(source)
     make = nbformat.v4.new_code_cell if cell["cell_type"] == "code" else nbformat.v4.new_markdown_cell
     name = grade_id(cell)
-    return make(source.encode(errors="replace").decode(), metadata={"nbgrader": {"grade_id": name}} if name else {})
+    fresh = make(source.encode(errors="replace").decode(), metadata={"nbgrader": {"grade_id": name}} if name else {})
+    if pictures := attached(cell.get("attachments")):
+        fresh.attachments = pictures
+    return fresh
+
+
+def attached(attachments) -> dict:
+    """The PNG and JPEG pictures among a cell's attachments: a proof may be a photograph."""
+    if not isinstance(attachments, dict):
+        return {}
+    found = {str(name): {kind: data for kind, data in forms.items() if kind in ("image/png", "image/jpeg") and is_base64(data)}
+             for name, forms in attachments.items() if isinstance(forms, dict)}
+    return {name: forms for name, forms in found.items() if forms}
 
 
 # ---------------------------------------------------------------- the student's process
@@ -189,7 +202,9 @@ def marked_copy(problem_set: ProblemSet, released, notebook, marks: Marks):
         if name in ours and name not in seen and cell.cell_type == ours[name].cell_type:
             seen.add(name)
             cell = restored(ours[name], cell)
-        if cell.cell_type == "code":
+        if cell.cell_type == "markdown":
+            cell.source = inactive(cell.source)
+        else:
             cell.outputs = outputs(marks.outputs.get(i)) if name not in marks.scores or i in marks.outputs else []
         cells.append(cell)
     missing = nbformat.v4.new_markdown_cell("# (this cell is missing in the submission)")
@@ -209,6 +224,8 @@ def restored(ours, theirs):
     cell = nbformat.from_dict(ours)
     if cell.metadata.nbgrader.solution:
         cell.source = theirs.source
+        if theirs.get("attachments"):
+            cell.attachments = theirs.attachments
     if cell.cell_type == "code":
         cell.outputs, cell.execution_count = [], None
     return cell
@@ -236,4 +253,14 @@ def outputs(run: dict | None) -> list:
 
 
 def is_picture(data) -> bool:
-    return isinstance(data, str) and data.startswith("iVBORw0KGgo") and data.replace("\n", "").isascii() and not set(data) & set("<>\"'&")
+    return is_base64(data) and data.startswith("iVBORw0KGgo")
+
+
+def is_base64(data) -> bool:
+    return isinstance(data, str) and re.fullmatch(r"[A-Za-z0-9+/=\n]*", data) is not None
+
+
+def inactive(text: str) -> str:
+    """Text whose tags a browser does not see and whose links lead to pages only; formulas read the same."""
+    text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
+    return re.sub(r"(?i)(\]\(|\]:)(?!\s*(https?:|attachment:|#))", r"\1#", text)

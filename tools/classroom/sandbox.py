@@ -61,7 +61,7 @@ def walls(limits: Limits) -> list[str]:
     """Arguments of bubblewrap: no network, a read-only system, small scratch folders, and nothing of the course."""
     size = str(limits.files)
     arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox",
-                 "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev",
+                 "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
                  "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/work", "--chdir", "/work"]
     for name in ("bin", "lib", "lib64"):
         if Path("/", name).is_symlink():
