@@ -263,4 +263,4 @@ def is_base64(data) -> bool:
 def inactive(text: str) -> str:
     """Text whose tags a browser does not see and whose links lead to pages only; formulas read the same."""
     text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
-    return re.sub(r"(?i)(\]\(|\]:)(?!\s*(https?:|attachment:|#))", r"\1#", text)
+    return re.sub(r"(?i)(\]\(|\]:)(?!\s*(?:https?:|attachment:|#))(?=[^)\n]*[:&])", r"\1#", text)
