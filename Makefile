@@ -8,7 +8,8 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book test lab refresh ledger experiments clean
+.PHONY: help env book test lab refresh ledger experiments clean \
+        classroom release validate grade feedback test-classroom
 
 help:
 	@echo "make book     build the book; says where to open it"
@@ -17,6 +18,11 @@ help:
 	@echo "make refresh  run all notebooks again and store their outputs"
 	@echo "make ledger   measure the residuals of the statement ledger again"
 	@echo "make experiments  compute the stored tables again (QUICK=1: a small part, compared)"
+	@echo "make release  the students' archives of the problem sets (SET=ps1 for one of them)"
+	@echo "make validate NOTEBOOK=ps1.ipynb                             check a notebook before it is handed in"
+	@echo "make grade    SET=ps1 SUBMISSIONS=folder ROSTER=roster.csv   grade in a sandbox; writes a CSV of grades"
+	@echo "make feedback SET=ps1 ROSTER=roster.csv                      feedback pages, and the CSV again"
+	@echo "make test-classroom  test the problem sets and their grading (needs bubblewrap)"
 	@echo "make clean    remove what was built (the environment too)"
 	@echo "Options: PYTHON=python3.12 (another Python), VENV=folder (another environment)"
 
@@ -36,7 +42,7 @@ test: env
 lab: env
 	@$(PYTHON) tools/setup_env.py $(VENV) requirements.txt requirements-lab.txt
 	@echo "JupyterLab opens in the browser; stop it with Ctrl-C."
-	@PYTHONPATH="$(CURDIR)" $(BIN)/jupyter-lab --notebook-dir=chapters
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/assignments/student" $(BIN)/jupyter-lab --notebook-dir=chapters
 
 refresh: env
 	@echo "Running every notebook and storing its outputs ..."
@@ -52,6 +58,27 @@ ifdef QUICK
 else
 	@$(BIN)/python tools/experiments.py
 endif
+
+classroom:
+	@$(PYTHON) tools/setup_env.py $(VENV) requirements.txt requirements-grading.txt
+
+COMMAND := PYTHONPATH="$(CURDIR)/tools" $(BIN)/python -m classroom
+
+release: classroom
+	@$(COMMAND) release --set "$(SET)"
+
+validate: env
+	@$(BIN)/python assignments/student/validate.py "$(NOTEBOOK)"
+
+grade: classroom
+	@$(COMMAND) grade --set "$(SET)" --submissions "$(SUBMISSIONS)" --roster "$(ROSTER)" --jobs $(or $(JOBS),2) $(if $(TRUST),--trust)
+
+feedback: classroom
+	@$(COMMAND) feedback --set "$(SET)" --roster "$(ROSTER)"
+
+test-classroom: classroom
+	@echo "Testing the problem sets and their grading (a few minutes) ..."
+	@$(BIN)/python -m pytest tests/classroom -q --write-results
 
 clean:
 	rm -rf _build .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV)
