@@ -16,6 +16,7 @@ from zlib import crc32
 
 import joblib
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 from tqdm import tqdm
 
 from . import _validate as check
@@ -122,7 +123,8 @@ def cell_rng(**parameters: object) -> np.random.Generator:
     >>> bool(cell_rng(depth=3).random() == cell_rng(depth=3).random())
     True
     """
-    return np.random.default_rng(crc32(repr(sorted(parameters.items())).encode()))
+    plain = sorted((name, _plain(value)) for name, value in parameters.items())
+    return np.random.default_rng(crc32(repr(plain).encode()))
 
 
 def _checked_cells(grid: Sequence[Cell]) -> list[Row]:
@@ -157,10 +159,12 @@ def _same_columns(row: Cell, first: Cell) -> None:
 
 
 def _plain(value: object) -> object:
-    """A Python number, truth value or text from a NumPy scalar."""
+    """A Python number, truth value or text of one line from a NumPy scalar."""
     value = value.item() if isinstance(value, np.generic) else value
     if not isinstance(value, (bool, int, float, str)):
-        raise TypeError(f"run must return numbers, texts and truth values, got {value!r}")
+        raise TypeError(f"a table holds numbers, texts and truth values, got {value!r}")
+    if isinstance(value, str) and len(value.splitlines()) > 1:
+        raise ValueError(f"a text in a table must be one line, got {value!r}")
     return value
 
 
@@ -227,9 +231,10 @@ AUTHORS_GRID = {"depth": (1, 7, *range(10, 101, 5)), "floor": (0.0, *np.arange(0
 
 
 def authors_target(floor: float, *, n: int = 20, seed: int = 0) -> Covariance:
-    r"""The target of the paper's grid: random axes, eigenvalues :math:`n/i+\xi_i` shifted to the least one floor + 1/n.
+    r"""The target of the paper's grid: the axes of a Gaussian matrix, eigenvalues :math:`s/i+\xi_i` with its largest
+    singular value :math:`s`, shifted to the least one floor + 1/n.
 
-    It is the same for all depths and noise levels.
+    The :math:`\xi_i` are standard normal.  The target is the same for all depths and noise levels.
 
     Examples
     --------
@@ -238,7 +243,8 @@ def authors_target(floor: float, *, n: int = 20, seed: int = 0) -> Covariance:
     """
     floor = check.scalar(floor, "floor")
     rng = cell_rng(floor=floor, n=n, seed=seed)
-    return Covariance.from_spectrum(zipf_spectrum(n, rng=rng) + floor, rng=rng)
+    axes, s, _ = np.linalg.svd(rng.standard_normal((n, n)))
+    return Covariance.from_spectrum(zipf_spectrum(n, rng=rng, largest=s[0]) + floor, eigenvectors=axes)
 
 
 def authors_start(target: Covariance, tau: float, rng: np.random.Generator, *,
@@ -290,9 +296,10 @@ def convergence_run(depth: int, floor: float, tau: float, *, n: int = 20, seed: 
     -------
     dict
         ``smallest`` eigenvalue, ``initial_loss``, ``margin`` :math:`\bar c`, ``has_margin``, ``degenerate``; the
-        measured ``slope`` (NaN if the gap did not get there); the asymptotic rates of both forms over ln 10, ``sharp``
-        and ``paper``; the rate over ln 10 ``certified`` from this very start (0 without a margin); the ``time``
-        integrated.
+        measured ``slope`` inside the window and ``long_slope`` over the last 0.1 units of time before its end, wherever
+        they begin (NaN if the gap did not get there); the asymptotic rates of both forms over ln 10, ``sharp`` and
+        ``paper``; the rate over ln 10 ``certified`` from this very start (0 without a margin); the ``time`` at which
+        the gap was below 1e-4.
 
     Examples
     --------
@@ -304,6 +311,7 @@ def convergence_run(depth: int, floor: float, tau: float, *, n: int = 20, seed: 
     -----
     Book: chapter "The paper's experiments, reproduced".
     """
+    floor = check.scalar(floor, "floor")
     target = authors_target(floor, n=n, seed=seed)
     smallest = float(target.eigenvalues[-1])
     degenerate = tau >= smallest
@@ -314,13 +322,14 @@ def convergence_run(depth: int, floor: float, tau: float, *, n: int = 20, seed: 
     margin = np.sqrt(smallest) - np.sqrt(initial)
     has_margin = bool(margin > 0 and margin**2 > tau)
     row: Row = {"smallest": smallest, "initial_loss": initial, "margin": float(margin), "has_margin": has_margin,
-                "degenerate": bool(degenerate), "slope": float("nan"), "sharp": 0.0, "paper": 0.0, "certified": 0.0,
-                "time": 0.0}
+                "degenerate": bool(degenerate), "slope": float("nan"), "long_slope": float("nan"), "sharp": 0.0,
+                "paper": 0.0, "certified": 0.0, "time": 0.0}
     if degenerate:
         return row
     t, gap = decay(W, loss, depth)
     end, unit = np.sqrt(smallest - tau), np.log(10)
-    row |= {"slope": log_slope(t, gap), "time": float(t[-1]), "sharp": float(flow_rate(end, depth, tau=tau) / unit),
+    row |= {"slope": log_slope(t, gap), "long_slope": log_slope(t, gap, inside=False),
+            "time": float(t[np.argmax(gap < 1e-4)]), "sharp": float(flow_rate(end, depth, tau=tau) / unit),
             "paper": paper_flow_rate(end, depth, target=target, initial_loss=0.0, tau=tau) / unit}
     if has_margin:
         row["certified"] = float(flow_rate(np.sqrt(margin**2 - tau), depth, tau=tau) / unit)
@@ -341,9 +350,13 @@ def decay(W: Array, loss: BuresLoss, depth: int, *, end: float = 1e-4, rounds: i
     return np.array(times), np.array(gaps)
 
 
-def log_slope(t: Array, gap: Array, *, window: tuple[float, float] = (-3.5, -2.0), span: float = 0.1) -> float:
-    r"""Minus the slope of :math:`\log_{10}` of the gap over the last ``span`` units of time in which it runs through
-    the window, and at least over the last three times; NaN if there are fewer.
+def log_slope(t: Array, gap: Array, *, window: tuple[float, float] = (-3.5, -2.0), span: float = 0.1,
+              inside: bool = True) -> float:
+    r"""Minus the slope of :math:`\log_{10}` of the gap, fitted over the last ``span`` units of time before the gap
+    leaves the window; NaN if fewer than three times lie in the window.
+
+    With ``inside`` the fit does not begin before the window does; the paper's does where it is shorter than ``span``.
+    The curve is interpolated to equally spaced times, as gradient descent would give them.
 
     Examples
     --------
@@ -351,13 +364,14 @@ def log_slope(t: Array, gap: Array, *, window: tuple[float, float] = (-3.5, -2.0
     >>> round(log_slope(t, np.exp(-t)), 6)
     0.434294
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y = np.log10(gap)
-    inside = np.flatnonzero((y > window[0]) & (y < window[1]))
-    if inside.size < 3:
+    t, y = np.asarray(t), np.log10(np.maximum(gap, 1e-300))
+    window_at = np.flatnonzero((y > window[0]) & (y < window[1]))
+    if window_at.size < 3:
         return float("nan")
-    last = max(3, np.count_nonzero(t[inside] >= t[inside[-1]] - span))
-    return float(-np.polyfit(t[inside[-last:]], y[inside[-last:]], 1)[0])
+    last = window_at[-1]
+    start = max(t[last] - span, t[window_at[0]] if inside else t[0])
+    x = np.linspace(start, t[last], 401)
+    return float(-np.polyfit(x, PchipInterpolator(t[:last + 1], y[:last + 1])(x), 1)[0])
 
 
 def conditioning_run(loss: str, depth: int, position: int, *, n: int = 6, rank: int = 2, seed: int = 0) -> Row:

@@ -89,6 +89,36 @@ def test_a_killed_run_continues_where_it_stopped(tmp_path):
     subprocess.run(run, cwd=tmp_path, env=environment, check=True)
     expected = [{"a": a, "x": cell_rng(a=a).random()} for a in range(40)]
     assert read_table(path) == expected
+    whole = path.read_bytes()
+    path.unlink()
+    subprocess.run(run, cwd=tmp_path, env=environment, check=True)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupt_from_the_keyboard_keeps_what_is_finished(tmp_path, jobs):
+    path = tmp_path / "table.csv"
+    (tmp_path / "slow_cells.py").write_text(textwrap.dedent(f"""
+        import time
+        from bwlib.experiments import grid, sweep
+
+        def run(a):
+            time.sleep(0.05)
+            return {{"square": a * a}}
+
+        if __name__ == "__main__":
+            sweep(run, grid(a=range(400)), path="table.csv", n_jobs={jobs}, progress=False)
+    """))
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(bw.__file__)))}
+    process = subprocess.Popen([sys.executable, "slow_cells.py"], cwd=tmp_path, env=environment,
+                               stderr=subprocess.PIPE, text=True)
+    while not path.exists() or len(path.read_bytes().splitlines()) < 6:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode != 0 and "KeyboardInterrupt" in said
+    rows = read_table(path)
+    assert 5 <= len(rows) < 400 and all(row["square"] == row["a"] ** 2 for row in rows)
 
 
 def test_dask_gives_the_same_table(tmp_path):
@@ -125,6 +155,7 @@ def test_what_is_finished_survives_an_error(tmp_path):
     ((lambda a, b: 5, CELLS), TypeError, "must return a dictionary"),
     ((lambda a, b: {"a": 5}, CELLS), TypeError, "other keys"),
     ((lambda a, b: {"x": [5]}, CELLS), TypeError, "numbers, texts"),
+    ((lambda a, b: {"x": "two\nlines"}, CELLS), ValueError, "one line"),
     ((lambda a, b: {f"x{a}": 5}, CELLS), ValueError, "same keys for every cell"),
 ])
 def test_bad_sweeps_are_refused(arguments, error, words):
@@ -146,9 +177,12 @@ def test_a_file_with_another_table_is_refused_and_kept(tmp_path):
 def test_the_grid_of_the_paper():
     assert len(grid(**AUTHORS_GRID)) == 924
     for floor in (0.0, 2.5):
-        lam = authors_target(floor).eigenvalues
-        assert lam.size == 20 and abs(lam[-1] - floor - 0.05) < 1e-12 and lam[0] > 10
-        assert np.array_equal(lam, authors_target(floor).eigenvalues)
+        target, rng = authors_target(floor), cell_rng(floor=floor, n=20, seed=0)
+        axes, s, _ = np.linalg.svd(rng.standard_normal((20, 20)))
+        lam = np.sort(s[0] / np.arange(1, 21) + rng.standard_normal(20))[::-1]
+        lam = lam - lam[-1] + floor + 1 / 20
+        assert np.allclose(target.eigenvalues, lam, rtol=1e-12)
+        assert np.allclose(target.matrix, axes @ np.diag(lam) @ axes.T, atol=1e-12)
     target = authors_target(1.0)
     for tau in (0.0, 0.5):
         W = authors_start(target, tau, cell_rng(tau=tau))
@@ -174,9 +208,40 @@ def test_a_slope_agrees_with_layerwise_gradient_descent():
     assert abs(log_slope(run.t, run.gap) / slope - 1) < 0.02  # steps of relative size 2e-4 times a rate below 60
 
 
+def test_a_row_agrees_with_a_finer_integration():
+    row = convergence_run(6, 2.0, 0.5, n=4)
+    target = authors_target(2.0, n=4)
+    W, loss = authors_start(target, 0.5, cell_rng(depth=6, floor=2.0, tau=0.5, seed=0)), bw.BuresLoss(target, 0.5)
+    t = np.linspace(0, 1.1 * row["time"], 1001)
+    flow = bw.end_to_end_flow(W, loss, 6, t, rtol=1e-8, atol=1e-10)
+    y = np.log10(flow.loss)
+    end = t[y > -3.5][-1]
+    for name, start in (("slope", t[y < -2][0]), ("long_slope", 0.0)):
+        part = (t >= max(start, end - 0.1)) & (t <= end)
+        # times recorded at 1/40 of a doubling: the window begins and ends late or early by as much
+        assert abs(row[name] / -np.polyfit(t[part], y[part], 1)[0] - 1) < 0.02
+    assert abs(row["time"] / t[y < -4][0] - 1) < 0.03
+    lam = target.eigenvalues[-1]
+    assert abs(row["sharp"] * np.log(10) / (24 * (lam - 0.5) ** (11 / 6) / lam) - 1) < 1e-12
+
+
+def test_a_fit_over_a_fixed_time_reaches_back_before_the_window():
+    t = np.linspace(0, 0.2, 2001)
+    y = np.where(t < 0.05, -40 * t, -2 - 30 * (t - 0.05))  # in the window from 0.05 to 0.1
+    assert abs(log_slope(t, 10.0**y) - 30) < 0.1
+    x = t[(t <= 0.1) & (y > -3.5)]
+    assert abs(log_slope(t, 10.0**y, inside=False) + np.polyfit(x, y[:x.size], 1)[0]) < 0.1
+
+
+def test_kinds_of_numbers_do_not_change_a_cell():
+    assert cell_rng(a=np.float64(0.5), b=np.int64(3)).random() == cell_rng(b=3, a=0.5).random()
+    assert convergence_run(1, 2, 0) == convergence_run(1, 2.0, 0.0)
+
+
 def test_degenerate_cells_are_marked():
     row = convergence_run(10, 0.0, 0.1)
-    assert row["degenerate"] and np.isnan(row["slope"]) and row["sharp"] == row["paper"] == row["certified"] == 0.0
+    assert row["degenerate"] and np.isnan(row["slope"]) and np.isnan(row["long_slope"])
+    assert row["sharp"] == row["paper"] == row["certified"] == 0.0
 
 
 def test_slopes_of_curves_that_do_not_reach_the_window():

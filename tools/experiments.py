@@ -1,8 +1,10 @@
 """Run the stored experiments of the book again: tools/experiments.py [quick]
 
 The convergence grid of the chapter on the paper's experiments goes to chapters/data/convergence.csv, with the time it
-took and the time of one layerwise step in chapters/data/timing.json.  A run that is interrupted continues where it
-stopped.  ``quick`` runs a small part of the grid into _build/quick, and compares it with what is stored.
+took and the time of one layerwise step in chapters/data/timing.json.  The table grows beside the stored one, as
+unfinished.csv, and replaces it when it is complete; a run that is interrupted continues where it stopped (its time is
+then not known, and the old one stays).  Remove unfinished.csv if the code has changed meanwhile.  ``quick`` runs a small
+part of the grid, and compares it with what is stored.
 """
 from __future__ import annotations
 
@@ -38,24 +40,22 @@ def step_time(depth: int, n: int = 20, steps: int = 50) -> float:
 
 def full() -> None:
     DATA.mkdir(exist_ok=True)
-    path, timing = DATA / "convergence.csv", DATA / "timing.json"
-    fresh = not path.exists()
+    path, growing, timing = DATA / "convergence.csv", DATA / "unfinished.csv", DATA / "timing.json"
+    fresh = not growing.exists()
     start, jobs = time.perf_counter(), os.cpu_count() or 1
-    table = sweep(convergence_run, grid(**AUTHORS_GRID), path=path, n_jobs=jobs)
+    table = sweep(convergence_run, grid(**AUTHORS_GRID), path=growing, n_jobs=jobs)
+    seconds = round(time.perf_counter() - start, 1)
+    os.replace(growing, path)
     print(f"{len(table)} cells: {path.relative_to(ROOT)}")
     if fresh:
-        facts = {"cells": len(table), "processes": jobs, "seconds": round(time.perf_counter() - start, 1),
+        facts = {"cells": len(table), "processes": jobs, "seconds": seconds,
                  "step_seconds": {str(depth): float(f"{step_time(depth):.3g}") for depth in AUTHORS_GRID["depth"]}}
         timing.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        print(f"{facts['seconds']} s on {jobs} processes: {timing.relative_to(ROOT)}")
+        print(f"{seconds} s on {jobs} processes: {timing.relative_to(ROOT)}")
 
 
 def quick() -> None:
-    folder = ROOT / "_build" / "quick"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "convergence.csv"
-    path.unlink(missing_ok=True)
-    table = sweep(convergence_run, grid(**QUICK_GRID), path=path, n_jobs=os.cpu_count())
+    table = sweep(convergence_run, grid(**QUICK_GRID), n_jobs=os.cpu_count())
     stored = {tuple(row[name] for name in PARAMETERS): row for row in read_table(DATA / "convergence.csv")}
     for row in table:
         old = stored[tuple(row[name] for name in PARAMETERS)]

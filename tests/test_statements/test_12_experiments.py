@@ -54,6 +54,47 @@ def test_prop_slope_bounds(residual):
     assert stuck.gradient_norm[0] ** 2 / stuck.loss[0] < 0.01 * slope_functions(np.array([1.0, 0.5]), 0.0, 3, 0.0)[0]
 
 
+def test_prop_fit_earlier(residual):
+    rng = np.random.default_rng(122)
+
+    def fit(y, a, b):
+        t = np.linspace(a, b, 4001)
+        return -np.polyfit(t - a, y(t), 1)[0]
+
+    for _ in range(30):
+        q = int(rng.integers(1, 8))
+        w, rates = rng.uniform(0.01, 5, q), rng.uniform(0.2, 6, q)
+        b = rng.uniform(0.5, 4)
+        y = lambda t: np.log(np.exp(-np.outer(t, rates)) @ w)
+        # (a) the derivative is minus the weighted mean, which does not increase and tends to the smallest rate
+        t = np.linspace(0, b, 200)
+        p = np.exp(-np.outer(t, rates)) * w
+        mean = (p @ rates) / p.sum(axis=1)
+        h = 1e-5
+        residual(np.max(np.abs((y(t + h) - y(t - h)) / (2 * h) + mean)), 1e-8)  # difference quotients: h^2 and eps/h
+        residual(np.max(np.diff(mean)), 1e-12)
+        late = np.exp(-np.outer([400.0], rates - rates.min())) * w
+        gap = np.min(np.delete(rates, rates.argmin()) - rates.min(), initial=np.inf)
+        residual((late @ rates)[0] / late.sum() - rates.min(), 1e-12 + 3000 * q * np.exp(-400 * gap))
+        # (b) for this convex function: fits to the same end, from later and later; sums for integrals: 1/4001^2
+        slopes = np.array([fit(y, a, b) for a in np.linspace(0, 0.95 * b, 12)])
+        residual(np.max(np.diff(slopes)), 1e-6)
+        residual(np.max(mean[-1] - slopes), 1e-6)
+        # ... and the mean of the derivative with the weight 6u(1-u); a sum with equal weights at the ends is off by
+        # at most 1/4001 of the variation of the derivative
+        u = (np.arange(4000) + 0.5) / 4000
+        a = 0.3 * b
+        p = np.exp(-np.outer(a + u * (b - a), rates)) * w
+        residual(abs(np.mean(6 * u * (1 - u) * (p @ rates) / p.sum(axis=1)) - fit(y, a, b)),
+                 (mean[0] - mean[-1]) / 4001 + 1e-6)
+    # broken: a concave function is flatter where it begins earlier
+    concave = [fit(lambda t: -np.log(1 + np.exp(4 * (t - 1))), a, 2.0) for a in (0.0, 0.5, 1.0)]
+    assert concave[0] < concave[1] < concave[2]
+    # broken: negative weights
+    y = lambda t: np.log(np.exp(-t) - 0.5 * np.exp(-3 * t))
+    assert fit(y, 0.0, 2.0) < fit(y, 1.0, 2.0)
+
+
 def test_prop_authors_start(residual):
     for floor, tau in [(0.0, 0.0), (0.0, 0.05), (0.5, 0.1), (2.0, 0.5), (5.0, 1.0), (3.0, 3.05)]:
         for n in (2, 6, 20):
