@@ -8,9 +8,13 @@ from __future__ import annotations
 import copy
 import json
 import os
+import tempfile
 import zipfile
+from pathlib import Path
 
 import nbformat
+
+ESCAPED = Path(tempfile.gettempdir(), "escaped.txt")    # nobody's archive may write it
 
 ALL = "for _name in ('layer_covariances', 'align', 'regret', 'price', 'differential'): globals()[_name] = {}\n"
 
@@ -153,7 +157,7 @@ for descriptor in range(1, 64):
     "fills-the-disk": """
 import itertools
 for i in itertools.count():
-    for folder in ('/tmp', '/work', '/dev/shm', '/dev', '/', '/course'):
+    for folder in ('/tmp', '/desk', '/dev/shm', '/dev', '/', '/course'):
         try: open(f'{folder}/{i}', 'wb').write(b'x' * 10**7)
         except OSError as error: last = error
     if i > 50: break
@@ -359,7 +363,7 @@ def files(folder, blank, solved):
         for i in range(1000):
             archive.writestr(f"{i}.txt", b"")
     with zipfile.ZipFile(expect("path-traversal", "all", ".zip"), "w") as archive:
-        for name in ("../../../../tmp/escaped.txt", "/tmp/escaped.txt", "..\\..\\escaped.txt", "a/../../escaped.txt"):
+        for name in (f"../../../..{ESCAPED}", str(ESCAPED), "..\\..\\escaped.txt", "a/../../escaped.txt"):
             archive.writestr(name, "escaped")
         archive.writestr("../../ps1.ipynb", json.dumps(solved))
     with zipfile.ZipFile(expect("link-in-zip", "no notebook", ".zip"), "w") as archive:

@@ -3,7 +3,6 @@ import copy
 import csv
 import os
 import subprocess
-from pathlib import Path
 
 import hostile
 import nbformat
@@ -74,7 +73,7 @@ def test_code_that_should_fail_quietly_does(graded):
 def test_nobody_is_disturbed(graded):
     lines, _, _, grader = graded
     assert lines["honest"]["reason"] == ""
-    assert not Path("/tmp/escaped.txt").exists()
+    assert not hostile.ESCAPED.exists()
     running = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True).stdout
     assert not [line for line in running.splitlines() if "classroom.student_side" in line and str(os.getpid()) == line.split()[0]]
 

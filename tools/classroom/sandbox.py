@@ -19,6 +19,7 @@ from .course import ROOT, Refused
 
 HERE = Path(__file__).resolve().parent
 CHECKS = ROOT / "assignments" / "student" / "checks.py"
+DESK, SCRATCH = "/desk", "/tmp"     # inside the sandbox: where the notebook runs, and where it may leave files
 CLOSING = 5        # seconds that an answer may take beyond the limit of the cell or call
 
 
@@ -60,9 +61,10 @@ class Place:
 def walls(limits: Limits) -> list[str]:
     """Arguments of bubblewrap: no network, a read-only system, small scratch folders, and nothing of the course."""
     size = str(limits.files)
-    arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox",
+    arguments = ["--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox",
                  "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
-                 "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/work", "--chdir", "/work"]
+                 "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", size, "--tmpfs", SCRATCH,
+                 "--size", size, "--tmpfs", DESK, "--chdir", DESK]
     for name in ("bin", "lib", "lib64"):
         if Path("/", name).is_symlink():
             arguments += ["--symlink", f"usr/{name}", f"/{name}"]
@@ -83,7 +85,7 @@ def furniture(files: list[Path]) -> list[str]:
                        *((HERE / name, f"classroom/{name}") for name in ("__init__.py", "plain.py", "student_side.py"))):
         arguments += ["--ro-bind", str(path), f"/course/{name}"]
     for path in files:
-        arguments += ["--ro-bind", str(path), f"/work/{path.name}"]
+        arguments += ["--ro-bind", str(path), f"{DESK}/{path.name}"]
     return arguments + ["--remount-ro", "/"]
 
 
@@ -145,7 +147,7 @@ class Session:
             places = {"HOME": self.scratch.name, "MPLCONFIGDIR": self.scratch.name + "/fonts", "IPYTHONDIR": self.scratch.name + "/ipython",
                       "PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE.parent, CHECKS.parent))), "PATH": os.environ["PATH"]}
             return subprocess.Popen([*program, str(font_cache())], cwd=self.scratch.name, env={**ENVIRONMENT, **places}, **options)
-        places = {"HOME": "/tmp", "MPLCONFIGDIR": "/tmp/fonts", "IPYTHONDIR": "/tmp/ipython", "PYTHONPATH": "/course",
+        places = {"HOME": SCRATCH, "MPLCONFIGDIR": f"{SCRATCH}/fonts", "IPYTHONDIR": f"{SCRATCH}/ipython", "PYTHONPATH": "/course",
                   "PATH": "/usr/bin:/bin"}
         settings = [word for name, value in {**ENVIRONMENT, **places}.items() for word in ("--setenv", name, value)]
         read, write = os.pipe()
