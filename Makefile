@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .PHONY: help env book test lab refresh ledger experiments clean \
-        classroom release validate grade feedback test-classroom
+        classroom release validate grade feedback test-classroom rehearse
 
 help:
 	@echo "make book     build the book; says where to open it"
@@ -23,6 +23,7 @@ help:
 	@echo "make grade    SET=ps1 SUBMISSIONS=folder ROSTER=roster.csv   grade in a sandbox; writes a CSV of grades"
 	@echo "make feedback SET=ps1 ROSTER=roster.csv                      feedback pages, and the CSV again"
 	@echo "make test-classroom  test the problem sets and their grading (needs bubblewrap)"
+	@echo "make rehearse        release, 40 made-up submissions, grades, feedback; timed"
 	@echo "make clean    remove what was built (the environment too)"
 	@echo "Options: PYTHON=python3.12 (another Python), VENV=folder (another environment)"
 
@@ -62,23 +63,27 @@ endif
 classroom:
 	@$(PYTHON) tools/setup_env.py $(VENV) requirements.txt requirements-grading.txt
 
-COMMAND := PYTHONPATH="$(CURDIR)/tools" $(BIN)/python -m classroom
+COURSE ?= assignments
+COMMAND = PYTHONPATH="$(CURDIR)/tools" $(BIN)/python -m classroom
 
 release: classroom
-	@$(COMMAND) release --set "$(SET)"
+	@$(COMMAND) release --course "$(COURSE)" --set "$(SET)"
 
 validate: env
 	@$(BIN)/python assignments/student/validate.py "$(NOTEBOOK)"
 
 grade: classroom
-	@$(COMMAND) grade --set "$(SET)" --submissions "$(SUBMISSIONS)" --roster "$(ROSTER)" --jobs $(or $(JOBS),2) $(if $(TRUST),--trust)
+	@$(COMMAND) grade --course "$(COURSE)" --set "$(SET)" --submissions "$(SUBMISSIONS)" --roster "$(ROSTER)" --jobs $(or $(JOBS),2) $(if $(TRUST),--trust)
 
 feedback: classroom
-	@$(COMMAND) feedback --set "$(SET)" --roster "$(ROSTER)"
+	@$(COMMAND) feedback --course "$(COURSE)" --set "$(SET)" --roster "$(ROSTER)"
 
 test-classroom: classroom
 	@echo "Testing the problem sets and their grading (a few minutes) ..."
 	@$(BIN)/python -m pytest tests/classroom -q --write-results
+
+rehearse: classroom
+	@$(BIN)/python tests/classroom/rehearsal.py $(SET)
 
 clean:
 	rm -rf _build .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV)

@@ -52,9 +52,9 @@ def graders(course, place):
 
 def pytest_sessionfinish(session, exitstatus):
     if exitstatus == 0 and RESULTS and session.config.getoption("--write-results"):
-        from table import write_table
+        from table import replace_part, table
 
-        write_table(RESULTS)
+        replace_part("results", table(RESULTS))
 
 
 def pytest_addoption(parser):

@@ -1,8 +1,7 @@
-"""Write the table of results on the instructors' page from what the tests counted."""
+"""Write what the tests counted, and what the rehearsal measured, into the instructors' page."""
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "chapters" / "for_instructors.md"
-BEGIN, END = "<!-- results: written by `make test-classroom` -->", "<!-- end of results -->"
 
 
 def table(results) -> str:
@@ -17,7 +16,8 @@ def table(results) -> str:
                       "honest submission graded among them got its points."])
 
 
-def write_table(results):
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(results)}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+def replace_part(name: str, content: str):
+    """Put ``content`` between the marks of the generated part ``name``."""
+    begin, end = f"<!-- {name}: generated -->", f"<!-- end of {name} -->"
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    PAGE.write_text(f"{before}{begin}\n\n{content}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")

@@ -1,8 +1,11 @@
 """Nothing is lost, every enrolled student is in the CSV, bad input gets one clear line."""
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -107,6 +110,31 @@ def test_a_crash_of_the_grader_leaves_the_others_graded(classroom, monkeypatch):
     assert "out of luck" in lines["ada"]["reason"] and lines["cat"]["score"] == "24"
     lines = lines_of(grade_all(grader, folder, roster, 1, say=lambda line: None))
     assert lines["ada"]["score"] == "24"
+
+
+def test_an_interrupted_run_keeps_what_is_graded(classroom):
+    grader, folder, roster = classroom
+    slow = json.loads((folder / "ada.ipynb").read_text(encoding="utf-8"))
+    slow["cells"].append(nbformat.v4.new_code_cell("import time\ntime.sleep(50)"))
+    (folder / "cat.ipynb").write_text(json.dumps(slow), encoding="utf-8")
+    command = [sys.executable, "-m", "classroom", "grade", "--course", grader.course, "--set", "ps1", "--submissions", folder,
+               "--roster", roster, "--jobs", "2"]
+    process = subprocess.Popen(command, cwd=ROOT / "tools", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    while "ada" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    _, complaint = process.communicate(timeout=40)
+    assert process.returncode == 1 and "run the same command again" in complaint and "Traceback" not in complaint
+    assert time.monotonic() - start < 20
+    assert grader.records.load("ada") and not grader.records.load("cat")
+    del slow["cells"][-1]
+    (folder / "cat.ipynb").write_text(json.dumps(slow), encoding="utf-8")
+    said = []
+    lines = lines_of(grade_all(grader, folder, roster, 2, say=said.append))
+    assert lines["ada"]["score"] == lines["cat"]["score"] == "24"
+    assert any("1 unchanged since the last run" in line for line in said)
 
 
 def test_text_of_students_runs_nothing_in_feedback(classroom):

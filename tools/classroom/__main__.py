@@ -11,9 +11,9 @@ from .course import COURSE, ProblemSet, Refused, set_names
 
 def release(options):
     from .release import generate, make_zip
-    for name in [options.set] if options.set else set_names():
-        problem_set = ProblemSet.load(name)
-        path = make_zip(problem_set, generate(problem_set))
+    for name in [options.set] if options.set else set_names(options.course):
+        problem_set = ProblemSet.load(name, options.course)
+        path = make_zip(problem_set, generate(problem_set, options.course), options.course)
         print(f"{name}: {path} ({path.stat().st_size // 1000} kB, {sum(problem_set.points.values()):g} points); "
               "no solution text and no hidden test found in it")
 
@@ -24,9 +24,9 @@ def grade(options):
     if not options.submissions or not options.roster:
         raise Refused("Say which submissions and which roster:  make grade SET=ps1 SUBMISSIONS=folder ROSTER=roster.csv")
     folder = Path(options.submissions)
-    problem_set = ProblemSet.load(options.set or folder.resolve().name)
+    problem_set = ProblemSet.load(options.set or folder.resolve().name, options.course)
     start = time.monotonic()
-    grade_all(Grader(problem_set, Place(trusted=options.trust)), folder, Path(options.roster), options.jobs)
+    grade_all(Grader(problem_set, Place(trusted=options.trust), options.course), folder, Path(options.roster), options.jobs)
     print(f"Time: {time.monotonic() - start:.0f} s")
 
 
@@ -34,7 +34,7 @@ def feedback(options):
     from .feedback import make_feedback
     if not options.set:
         raise Refused("Say which set:  make feedback SET=ps1 ROSTER=roster.csv")
-    make_feedback(ProblemSet.load(options.set), Path(options.roster) if options.roster else None)
+    make_feedback(ProblemSet.load(options.set, options.course), Path(options.roster) if options.roster else None, options.course)
 
 
 def main(arguments=None):
@@ -44,6 +44,7 @@ def main(arguments=None):
     parser.add_argument("--submissions", default="", help="folder of notebooks, folders or zip archives")
     parser.add_argument("--roster", default="", help="CSV of the enrolled students with a column id")
     parser.add_argument("--jobs", type=int, default=2, help="submissions graded at the same time")
+    parser.add_argument("--course", type=Path, default=COURSE, help="the course folder: sources, gradebook, everything written")
     parser.add_argument("--trust", action="store_true", help="run without a sandbox")
     options = parser.parse_args(arguments)
     try:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,17 @@ class Grader:
             self.records.save(student.id, record)
 
 
+@contextmanager
+def closing_on_interrupt(place: Place, pool: ThreadPoolExecutor):
+    """On Ctrl-C end what runs, without its marks; what is entered stays."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        place.closed.set()
+        pool.shutdown(cancel_futures=True)
+        raise Refused("Interrupted. What is graded is kept: run the same command again to go on.") from None
+
+
 def grade_all(grader: Grader, folder: Path, roster: Path, jobs: int, say=print) -> Path:
     """Grade a folder of submissions; returns the CSV."""
     students = collect.read_roster(roster)
@@ -71,7 +83,7 @@ def grade_all(grader: Grader, folder: Path, roster: Path, jobs: int, say=print) 
     reasons = {s.id: "missing" for s in students if not found[s.id]}
     work = [s for s in students if found[s.id]]
     skipped = 0
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool, closing_on_interrupt(grader.place, pool):
         waiting = {pool.submit(grader.grade, s, found[s.id]): s for s in work}
         for count, future in enumerate(as_completed(waiting), start=1):
             student, (record, outcome) = waiting[future], future.result()

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from functools import cache
@@ -42,6 +43,7 @@ class Place:
 
     trusted: bool = False
     limits: Limits = field(default_factory=Limits)
+    closed: threading.Event = field(default_factory=threading.Event)      # set it, and everything that runs here ends
 
     def __post_init__(self):
         if self.trusted:
@@ -130,6 +132,8 @@ class Session:
     """One student's process; ``ask`` sends a message and returns the answer, or raises ``Stopped``."""
 
     def __init__(self, place: Place, files: list[Path]):
+        if place.closed.is_set():
+            raise Stopped("the grading was interrupted")
         self.place = place
         self.deadline = time.monotonic() + place.limits.total
         self.scratch = tempfile.TemporaryDirectory(prefix="classroom-")
@@ -177,8 +181,11 @@ class Session:
     def _wait(self, pipe, event, deadline):
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, event)
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise Stopped("it did not answer in time")
+            while not selector.select(min(0.2, max(0.0, deadline - time.monotonic()))):
+                if self.place.closed.is_set():
+                    raise Stopped("the grading was interrupted")
+                if time.monotonic() >= deadline:
+                    raise Stopped("it did not answer in time")
 
     def _send(self, data, deadline):
         data = memoryview(data)
