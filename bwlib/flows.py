@@ -246,7 +246,7 @@ def aligned_flow(s0: ArrayLike, lam: ArrayLike, depth: int, t: ArrayLike, *, tau
 def _aligned_mode(s0: float, lam: float, depth: int, tau: float, t: Array) -> Array:
     """One singular value at the times ``t``: the equation for its logarithm, integrated until it is at rest."""
     rest = np.sqrt(max(lam - tau, 0.0))
-    if s0 in (0.0, rest):
+    if s0 in (0.0, rest) or not t.any():
         return np.full(t.shape, s0)
 
     def velocity(t: float, y: Array) -> Array:
@@ -257,13 +257,13 @@ def _aligned_mode(s0: float, lam: float, depth: int, tau: float, t: Array) -> Ar
         return abs(np.exp(y[0]) - rest) - 1e-14 * rest
 
     at_rest.terminal = True
-    times, where = np.unique(t, return_inverse=True)
+    times, where = np.unique(np.append(0.0, t), return_inverse=True)
     run = scipy.integrate.solve_ivp(velocity, (0.0, times[-1]), [np.log(s0)], method="DOP853", t_eval=times, rtol=1e-12,
                                     atol=1e-13,
                     events=at_rest if rest > 0 else None)
     s = np.full(times.shape, rest)
     s[:run.y.shape[1]] = np.exp(run.y[0])
-    return s[where]
+    return s[where[1:]]
 
 
 def _precondition(X: Array, G: Array, depth: int) -> Array:

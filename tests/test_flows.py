@@ -135,6 +135,8 @@ def test_aligned_flow_takes_the_time_of_the_quadrature(depth, tau):
 def test_aligned_flow_at_rest_and_shapes():
     assert aligned_flow([0.0, 2.0], [1.0, 4.0], 3, [0.0, 5.0]).tolist() == [[0.0, 2.0], [0.0, 2.0]]
     assert aligned_flow(0.0, 1.0, 2, 1.0) == 0.0
+    assert aligned_flow(0.5, [1.0, 4.0], 3, 0.0).tolist() == [0.5, 0.5]
+    assert aligned_flow(0.5, 4.0, 3, 1e3) == 2.0      # the only time lies after the mode has come to rest
     assert abs(aligned_flow(0.0, 1.0, 1, 1.0) - (1 - np.exp(-2))) < 1e-15
     assert aligned_flow(1.0, [4.0, 1.0, 0.0], 2, np.ones((2, 5))).shape == (2, 5, 3)
     assert abs(aligned_flow(0.5, 0.0, 2, 3.0) - 0.5 / (1 + 4 * 0.5 * 3)) < 1e-11
