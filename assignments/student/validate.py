@@ -18,6 +18,7 @@ def stop(line):
 
 def read(path):
     import nbformat
+    from nbformat.v4.rwbase import rejoin_lines
 
     if not path.is_file():
         stop(f"There is no file {path}.")
@@ -25,7 +26,7 @@ def read(path):
         nb = nbformat.from_dict(json.loads(path.read_text(encoding="utf-8")))
         if nb.nbformat != 4 or not nb.cells:
             stop(f"{path.name} is not a notebook of Jupyter's format 4: save it again in JupyterLab.")
-        return nb
+        return rejoin_lines(nb)
     except (ValueError, AttributeError, TypeError):
         stop(f"{path.name} is not a notebook: it may be damaged. Save it again in JupyterLab.")
 

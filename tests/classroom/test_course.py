@@ -209,7 +209,7 @@ def test_validate(classroom, tmp_path):
     good = validate(folder / "ada.ipynb")
     assert good.returncode == 0 and "Ready to hand in" in good.stdout, good.stdout + good.stderr
     assert "with a figure" in good.stdout
-    (tmp_path / "blank.ipynb").write_text(json.dumps(grader.released), encoding="utf-8")
+    nbformat.write(grader.released, tmp_path / "blank.ipynb")      # as Jupyter does, with one string per line
     blank = validate(tmp_path / "blank.ipynb")
     assert blank.returncode == 1 and "NotImplementedError" in blank.stdout and "not answered yet" in blank.stdout
     for path, message in ((folder / "bob.ipynb", "is not a notebook"), (tmp_path / "no.ipynb", "There is no file")):
