@@ -34,7 +34,7 @@ def final_layers(w, lam, tau):
 # %% q1 wrong: the variance instead of the standard deviation
 def final_layers(w, lam, tau):
     d = w**2 - np.min(w**2)
-    y = scipy.optimize.brentq(lambda y: np.prod(y + d) - (lam - tau) ** 2, 0, 2 + 2 * lam)
+    y = scipy.optimize.brentq(lambda y: np.prod(y + d) - (lam - tau) ** 2, 0, 100.0)
     return np.sign(w) * np.sqrt(y + d)
 # %% q1 wrong: smoothing forgotten
 def final_layers(w, lam, tau):
@@ -60,7 +60,7 @@ def final_layers(w, lam, tau):
     return np.sign(w) * (y + d)
 # %% q1 wrong: only if the first layer is the smallest
 def final_layers(w, lam, tau):
-    d = w**2 - w[0] ** 2
+    d = np.maximum(w**2 - w[0] ** 2, 0)
     y = scipy.optimize.brentq(lambda y: np.prod(y + d) - (lam - tau), 0, 2 + 2 * lam)
     return np.sign(w) * np.sqrt(y + d)
 # %% q1 wrong: two layers only
