@@ -80,7 +80,7 @@ feedback: classroom
 
 test-classroom: classroom
 	@echo "Testing the problem sets and their grading (a few minutes) ..."
-	@$(BIN)/python -m pytest tests/classroom -q --write-results
+	@$(BIN)/python -m pytest tests/classroom assignments/student -q --write-results
 
 rehearse: classroom
 	@$(BIN)/python tests/classroom/rehearsal.py $(SET)

@@ -33,8 +33,7 @@ def close(value, expected, rtol=1e-8, atol=0.0):
     allowed = rtol * float(np.max(np.abs(expected))) + atol
     difference = np.abs(value - expected)
     if not math.isfinite(float(difference.max())) or float(difference.max()) > allowed:
-        if expected.ndim == 0:
-            raise AssertionError(f"the result is {value.item():.6g}, expected {expected.item():.6g}")
         where = np.unravel_index(int(np.argmax(difference)), difference.shape)
-        place = tuple(int(i) for i in where)
-        raise AssertionError(f"entry {place} is {value[where]:.6g}, expected {expected[where]:.6g}")
+        what = f"entry {tuple(map(int, where))}" if expected.ndim else "the result"
+        digits = 6 if f"{value[where]:.6g}" != f"{expected[where]:.6g}" else 15
+        raise AssertionError(f"{what} is {value[where]:.{digits}g}, expected {expected[where]:.{digits}g}")
