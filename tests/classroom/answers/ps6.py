@@ -542,16 +542,16 @@ result = {**result, "data": few, "prepared": Z, "start": list(start.weights), "w
           "angle": np.degrees(np.arccos(min(1.0, np.linalg.svd(U.T @ S.eigenvectors[:, :k])[1].min()))),
           "latent": result["latent"][:, :k], "samples": mean + scale * (result["latent"][:, :k] @ W.T)}
 # %% q6 wrong: prepared data that do not belong to the raw data, with a network trained on them
-noise = np.random.default_rng(2).standard_normal((569, 8)) * 1.0
-noise[:, 1] += 2 * noise[:, 0]
+generator = np.random.default_rng(2)
+noise = generator.standard_normal((569, 3)) @ generator.standard_normal((3, 30)) + generator.standard_normal((569, 30))
 Z, kept, mean, scale = prepare(noise)
 S = bw.Covariance.from_samples(Z)
-start = bw.random_network((3, 8, 8, 8), scale=0.7, rng=1)
-run = bw.gradient_descent(start, bw.BuresLoss(S), 0.05, max_steps=1500, tol=0.0, record_every=1500)
+start = bw.random_network((3, 8, 8, 30), scale=0.7, rng=1)
+run = bw.gradient_descent(start, bw.BuresLoss(S), 0.02, max_steps=500, tol=0.0, record_every=500)
 W = run.end_to_end[-1]
 U = np.linalg.svd(W, full_matrices=False)[0]
-result = {**result, "prepared": Z, "start": list(start.weights), "weights": list(run.networks[-1].weights), "step": 0.05,
-          "steps": 1500, "rank": 3, "loss": run.loss[-1], "minimum": S.eigenvalues[3:].sum(),
+result = {**result, "prepared": Z, "start": list(start.weights), "weights": list(run.networks[-1].weights), "step": 0.02,
+          "steps": 500, "rank": 3, "loss": run.loss[-1], "minimum": S.eigenvalues[3:].sum(),
           "angle": np.degrees(np.arccos(min(1.0, np.linalg.svd(U.T @ S.eigenvectors[:, :3])[1].min()))),
           "latent": result["latent"][:, :3], "samples": mean + scale * (result["latent"][:, :3] @ W.T)}
 # %% q6 wrong: the best network by formula instead of training
