@@ -42,6 +42,17 @@ def test_reference_gets_every_automatic_point(name, graders, results):
 
 
 @each_set
+def test_points_by_tests_need_no_answer_that_a_person_marks(name, graders):
+    grader = graders(name)
+    nb = nbformat.from_dict(grader.problem_set.notebook)
+    by_hand = {grade_id(c) for c in grader.problem_set.by_hand}
+    nb.cells = [c for c in nb.cells if grade_id(c) not in by_hand]
+    marks = marks_of(grader, nb)
+    automatic = {q.id: q.points for q in grader.problem_set.questions}
+    assert {q: marks.scores[q] for q in automatic} == automatic, marks.messages
+
+
+@each_set
 def test_blank_release_gets_nothing(name, graders):
     grader = graders(name)
     marks = marks_of(grader, grader.released)

@@ -54,7 +54,7 @@ class ProblemSet:
 
     @property
     def questions(self) -> list[Question]:
-        defined = {n for c in self.cells(solution=True) if c.cell_type == "code" for n in defined_names(c.source)}
+        defined = {n for c in self.cells(solution=True, grade=False) if c.cell_type == "code" for n in defined_names(c.source)}
         return [Question(c.metadata.nbgrader.grade_id, float(c.metadata.nbgrader.points), c.source,
                          tuple(sorted(used_names(c.source) & defined)))
                 for c in self.cells(grade=True, solution=False)]
