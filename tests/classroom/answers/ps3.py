@@ -200,158 +200,102 @@ def largest_tau(target, k, budget):
         low, high = (middle, high) if distance <= budget else (low, middle)
     return low
 
-# %% q3 right: the whole table
-def escape(W, target, tau):
+# %% q3 right: Hessian-vector products of the library
+def unused_curvatures(W, target, tau):
+    v = np.linalg.svd(W)[2][-1]
+    moves = np.stack([np.outer(e, v) for e in np.eye(len(W))])
+    M = bw.BuresLoss(target, tau).hessian_vector_product(W, moves) @ v
+    return np.linalg.eigvalsh((M + M.T) / 2)
+# %% q3 right: the other formula of the transport map, with the roots of Sigma_tau known from the SVD of W
+def unused_curvatures(W, target, tau):
+    n = len(W)
+    U, s, _ = np.linalg.svd(W)
+    root = np.sqrt(np.concatenate([s**2, np.zeros(n)])[:n] + tau)
+    F = np.linalg.cholesky(target)
+    _, S, Vt = np.linalg.svd(F.T @ (U * root))
+    X = (Vt * np.sqrt(S)[:, None]) / root
+    return np.sort(2 - 2 * np.linalg.svd(X, compute_uv=False)**2)
+# %% q3 right: the quadratic form with singular vectors, entry by entry
+def unused_curvatures(W, target, tau):
     n, m = W.shape
-    U, s, Vt = np.linalg.svd(W)
-    s = np.concatenate([s, np.zeros(max(n, m) - len(s))])
-    used = [a for a in range(min(n, m)) if s[a] > 1e-4]
-    free = [b for b in range(m) if b not in used]
-    P = np.eye(n) - U[:, used] @ U[:, used].T
-    values, vectors = np.linalg.eigh(P @ target @ P)
-    rest = [(values[j], vectors[:, j]) for j in range(len(used), n)]
-    table = [(2 * ((s[a]**2 + tau) - x) / (s[a]**2 + tau + np.sqrt(x * tau)), np.outer(w, Vt[a])) for a in used for x, w in rest]
-    table += [(2 * (1 - np.sqrt(x / tau)), np.outer(w, Vt[b])) for b in free for x, w in rest]
-    return min(table, key=lambda row: row[0])
-# %% q3 right: the top of the transport map
-def escape(W, target, tau):
-    n, m = W.shape
-    r = np.linalg.matrix_rank(W, tol=1e-5)
-    U, s, Vt = np.linalg.svd(W)
-    if r < m:
-        t, E = np.linalg.eigh(bw.transport_map(W @ W.T + tau * np.eye(n), target))
-        return float(2 - 2 * t[-1]), E[:, -1:] @ Vt[r:r + 1]
-    Sigma0_outside = target - (U[:, :r] * (s[:r]**2 + tau)) @ U[:, :r].T
-    x, E = np.linalg.eigh((Sigma0_outside + Sigma0_outside.T) / 2)
-    low = s[m - 1]**2 + tau
-    return float(2 * (low - x[-1]) / (low + (x[-1] * tau)**0.5)), E[:, -1:] @ Vt[m - 1:]
-# %% q3 right: Lanczos with products of the Hessian
-def escape(W, target, tau):
-    from scipy.sparse.linalg import LinearOperator, eigsh
-    loss = bw.BuresLoss(target, tau)
-    if W.size < 30:
-        values, vectors = np.linalg.eigh(loss.hessian(W))
-    else:
-        product = lambda z: loss.hessian_vector_product(W, z.reshape(W.shape)).ravel()
-        operator = LinearOperator((W.size, W.size), matvec=product, dtype=float)
-        values, vectors = eigsh(operator, k=1, which="SA", tol=1e-10, ncv=60, v0=np.random.default_rng(0).standard_normal(W.size))
-    return values[0], vectors[:, 0].reshape(W.shape)
-# %% q3 wrong: exchanges only
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r = int(np.sum(s > 1e-6))
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    low = s[r - 1]**2 + tau
-    return 2 * (low - x[-1]) / (low + np.sqrt(x[-1] * tau)), np.outer(U[:, r:] @ E[:, -1], Vt[r - 1])
-# %% q3 wrong: always a new axis, also if no latent direction is free
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r = int(np.sum(s > 1e-6))
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    return 2 * (1 - np.sqrt(x[-1] / tau)), np.outer(U[:, r:] @ E[:, -1], Vt[-1])
-# %% q3 wrong: the smallest unused eigenvalue
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    omega = U[:, r:] @ E[:, 0]
-    if r < m:
-        return 2 * (1 - np.sqrt(x[0] / tau)), np.outer(omega, Vt[r])
-    low = s[-1]**2 + tau
-    return 2 * (low - x[0]) / (low + np.sqrt(x[0] * tau)), np.outer(omega, Vt[-1])
-# %% q3 wrong: exchanges the largest used axis
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    omega = U[:, r:] @ E[:, -1]
-    if r < m:
-        return 2 * (1 - np.sqrt(x[-1] / tau)), np.outer(omega, Vt[r])
-    low = s[0]**2 + tau
-    return 2 * (low - x[-1]) / (low + np.sqrt(x[-1] * tau)), np.outer(omega, Vt[0])
-# %% q3 wrong: variances of the generator taken for eigenvalues of the target
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    omega = U[:, r:] @ E[:, -1]
-    if r < m:
-        return 2 * (1 - np.sqrt(x[-1] / tau)), np.outer(omega, Vt[r])
-    return 2 * (s[-1]**2 - x[-1]) / (s[-1]**2 + np.sqrt(x[-1] * tau)), np.outer(omega, Vt[-1])
-# %% q3 wrong: no root
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    omega = U[:, r:] @ E[:, -1]
-    if r < m:
-        return 2 * (1 - x[-1] / tau), np.outer(omega, Vt[r])
-    low = s[-1]**2 + tau
-    return 2 * (low - x[-1]) / (low + x[-1] * tau), np.outer(omega, Vt[-1])
-# %% q3 wrong: the exchange without smoothing
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    omega = U[:, r:] @ E[:, -1]
-    if r < m:
-        return 2 * (1 - np.sqrt(x[-1] / tau)), np.outer(omega, Vt[r])
-    return 2 * (1 - x[-1] / (s[-1]**2 + tau)), np.outer(omega, Vt[-1])
+    v = np.linalg.svd(W)[2][-1]
+    R = bw.sqrtm_psd(target)
+    U, s, Vt = np.linalg.svd(np.hstack([R @ W, np.sqrt(tau) * R]), full_matrices=False)
+    outside = np.eye(m + n) - Vt.T @ Vt
+    M = np.empty((n, n))
+    E = [np.hstack([R @ np.outer(e, v), np.zeros((n, n))]) for e in np.eye(n)]
+    for a in range(n):
+        for b in range(n):
+            Ka, Kb = U.T @ E[a] @ Vt.T, U.T @ E[b] @ Vt.T
+            inner = np.sum((Ka - Ka.T) * (Kb - Kb.T) / np.add.outer(s, s))
+            outer = np.sum((U.T @ E[a] @ outside) * (U.T @ E[b] @ outside) / s[:, None])
+            M[a, b] = 2 * (a == b) - inner - 2 * outer
+    return np.linalg.eigvalsh(M)
+# %% q3 wrong: the transport map of the library
+def unused_curvatures(W, target, tau):
+    T = bw.transport_map(W @ W.T + tau * np.eye(len(W)), target)
+    return np.sort(2 * (1 - np.linalg.eigvalsh(T)))
+# %% q3 wrong: square roots of matrices
+def unused_curvatures(W, target, tau):
+    R = bw.sqrtm_psd(target)
+    T = R @ np.linalg.inv(bw.sqrtm_psd(R @ (W @ W.T + tau * np.eye(len(W))) @ R)) @ R
+    return np.sort(2 * (1 - np.linalg.eigvalsh((T + T.T) / 2)))
+# %% q3 wrong: the formula for critical points
+def unused_curvatures(W, target, tau):
+    U, s, _ = np.linalg.svd(W)
+    r = int(np.sum(s > 1e-8))
+    unused = np.linalg.eigvalsh(U[:, r:].T @ target @ U[:, r:])
+    return np.sort(np.concatenate([np.zeros(r), 2 * (1 - np.sqrt(unused / tau))]))
+# %% q3 wrong: as at zero
+def unused_curvatures(W, target, tau):
+    return 2 * (1 - np.sqrt(np.linalg.eigvalsh(target)[::-1] / tau))
+# %% q3 wrong: no factor two
+def unused_curvatures(W, target, tau):
+    R = bw.sqrtm_psd(target)
+    U, s, _ = np.linalg.svd(R @ np.hstack([W, np.sqrt(tau) * np.eye(len(W))]), full_matrices=False)
+    half = (R @ U) / np.sqrt(s)
+    return 1 - np.linalg.eigvalsh(half @ half.T)[::-1]
+# %% q3 wrong: descending
+def unused_curvatures(W, target, tau):
+    R = bw.sqrtm_psd(target)
+    U, s, _ = np.linalg.svd(R @ np.hstack([W, np.sqrt(tau) * np.eye(len(W))]), full_matrices=False)
+    half = (R @ U) / np.sqrt(s)
+    return 2 * (1 - np.linalg.eigvalsh(half @ half.T))
+# %% q3 wrong: tau where its root belongs
+def unused_curvatures(W, target, tau):
+    R = bw.sqrtm_psd(target)
+    U, s, _ = np.linalg.svd(R @ np.hstack([W, tau * np.eye(len(W))]), full_matrices=False)
+    half = (R @ U) / np.sqrt(s)
+    return np.sort(2 * (1 - np.linalg.eigvalsh(half @ half.T)))
+# %% q3 wrong: the map from the target to the model
+def unused_curvatures(W, target, tau):
+    R = bw.sqrtm_psd(target)
+    U, s, _ = np.linalg.svd(R @ np.hstack([W, np.sqrt(tau) * np.eye(len(W))]), full_matrices=False)
+    half = np.linalg.inv(R) @ U * np.sqrt(s)
+    return np.sort(2 * (1 - np.linalg.eigvalsh(half @ half.T)))
 # %% q3 wrong: a latent direction that is in use
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    omega = U[:, r:] @ E[:, -1]
-    if r < m:
-        return 2 * (1 - np.sqrt(x[-1] / tau)), np.outer(omega, Vt[0])
-    low = s[-1]**2 + tau
-    return 2 * (low - x[-1]) / (low + np.sqrt(x[-1] * tau)), np.outer(omega, Vt[0])
-# %% q3 wrong: matches the eigenvectors of eigh with W
-def escape(W, target, tau):
-    lam, Omega = np.linalg.eigh(target)
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    unused = [j for j in range(len(lam)) if np.linalg.norm(W.T @ Omega[:, j]) < 1e-8]
-    j = max(unused, key=lambda i: lam[i])
-    if r < m:
-        return 2 * (1 - np.sqrt(lam[j] / tau)), np.outer(Omega[:, j], Vt[r])
-    low = s[-1]**2 + tau
-    return 2 * (low - lam[j]) / (low + np.sqrt(lam[j] * tau)), np.outer(Omega[:, j], Vt[-1])
-# %% q3 wrong: for diagonal targets
-def escape(W, target, tau):
-    lam = np.diag(target)
-    norms = np.linalg.norm(W, axis=1)
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    j = max((i for i in range(len(lam)) if norms[i] < 1e-8), key=lambda i: lam[i], default=0)
-    if r < m:
-        return 2 * (1 - np.sqrt(lam[j] / tau)), np.outer(np.eye(len(lam))[j], Vt[r])
-    low = s[-1]**2 + tau
-    return 2 * (low - lam[j]) / (low + np.sqrt(lam[j] * tau)), np.outer(np.eye(len(lam))[j], Vt[-1])
-# %% q3 wrong: not a unit vector
-def escape(W, target, tau):
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    x, E = np.linalg.eigh(U[:, r:].T @ target @ U[:, r:])
-    omega = np.sqrt(x[-1]) * U[:, r:] @ E[:, -1]
-    if r < m:
-        return 2 * (1 - np.sqrt(x[-1] / tau)), np.outer(omega, Vt[r])
-    low = s[-1]**2 + tau
-    return 2 * (low - x[-1]) / (low + np.sqrt(x[-1] * tau)), np.outer(omega, Vt[-1])
-# %% q3 wrong: the largest eigenvalue of the target, used or not
-def escape(W, target, tau):
-    lam, Omega = np.linalg.eigh(target)
-    U, s, Vt = np.linalg.svd(W)
-    r, m = int(np.sum(s > 1e-6)), W.shape[1]
-    if r < m:
-        return 2 * (1 - np.sqrt(lam[-1] / tau)), np.outer(Omega[:, -1], Vt[r])
-    low = s[-1]**2 + tau
-    return 2 * (low - lam[-1]) / (low + np.sqrt(lam[-1] * tau)), np.outer(Omega[:, -1], Vt[-1])
-# %% q3 wrong: the dense Hessian
-def escape(W, target, tau):
-    values, vectors = np.linalg.eigh(bw.BuresLoss(target, tau).hessian(W))
-    return values[0], vectors[:, 0].reshape(W.shape)
+def unused_curvatures(W, target, tau):
+    v = np.linalg.svd(W)[2][0]
+    moves = np.stack([np.outer(e, v) for e in np.eye(len(W))])
+    M = bw.BuresLoss(target, tau).hessian_vector_product(W, moves) @ v
+    return np.linalg.eigvalsh((M + M.T) / 2)
+# %% q3 wrong: the last column of W, which is zero only in examples
+def unused_curvatures(W, target, tau):
+    v = np.eye(W.shape[1])[-1]
+    moves = np.stack([np.outer(e, v) for e in np.eye(len(W))])
+    M = bw.BuresLoss(target, tau).hessian_vector_product(W, moves) @ v
+    return np.linalg.eigvalsh((M + M.T) / 2)
+# %% q3 wrong: the smallest eigenvalues of the whole Hessian
+def unused_curvatures(W, target, tau):
+    return np.linalg.eigvalsh(bw.BuresLoss(target, tau).hessian(W))[:len(W)]
+# %% q3 wrong: second differences
+def unused_curvatures(W, target, tau):
+    n, h = len(W), 1e-4 * np.sqrt(tau)
+    v = np.linalg.svd(W)[2][-1]
+    f = lambda a: bw.BuresLoss(target, tau).value(W + h * np.outer(a, v))
+    I = np.eye(n)
+    M = [[(f(I[a] + I[b]) - f(I[a] - I[b]) - f(I[b] - I[a]) + f(-I[a] - I[b])) / (4 * h**2) for b in range(n)] for a in range(n)]
+    return np.linalg.eigvalsh(np.array(M))
 
 # %% q6 right: the integral of the gradient along a segment
 def excess(W, target, tau):
@@ -478,108 +422,131 @@ def excess(W, target, tau):
     model = np.sqrt(t)[:, None] * np.hstack([W, np.sqrt(tau) * np.eye(n)])
     return np.sum((1 - t)[:, None] * W**2) + bw.bures_wasserstein_factors(model, np.diag(np.sqrt(lam / t)), squared=True)
 
-# %% q7 right: every rank tried
-def trap_values(target, widths, tau):
-    lam = sorted(bw.Covariance(target).eigenvalues, reverse=True)
-    p = len([x for x in lam if x - tau > 1e-9])
-    q = len([x for x in lam if tau - x > 1e-9])
-    k, d = min(widths), min(widths[1:-1], default=10**9)
+# %% q7 right: subsets as bits, value by traces
+def joint_critical_values(target, m):
+    lam = bw.Covariance(target).eigenvalues
+    n, found = len(lam), []
+    for mask in range(2**n):
+        J = [i for i in range(n) if mask >> i & 1]
+        rest = [i for i in range(n) if not mask >> i & 1]
+        if len(J) > m:
+            continue
+        tau = (sum(lam[j]**0.5 for j in rest) / len(rest))**2
+        if all(lam[i] > tau for i in J):
+            found.append(float(sum(lam[j] for j in rest) - len(rest) * tau))
+    found.sort()
+    return found[::-1]
+# %% q7 right: from the critical points of the library at each noise level
+def joint_critical_values(target, m):
+    from itertools import combinations
+    lam = np.linalg.svd(target, compute_uv=False)
+    levels = {}
+    for r in range(m + 1):
+        for J in combinations(range(len(lam)), r):
+            levels[J] = np.mean(np.sqrt(np.delete(lam, J)))**2
     values = []
-    for r in range(len(lam)):
-        if r < k and r < p and d <= q + r:
-            values.append(sum((np.sqrt(x) - np.sqrt(tau))**2 for x in lam[r:]))
-    return values
-# %% q7 right: an array, from the values of all ranks
-def trap_values(target, widths, tau):
-    lam = np.linalg.eigvalsh(target)[::-1]
-    terms = (np.sqrt(lam) - np.sqrt(tau))**2
-    tails = np.cumsum(terms[::-1])[::-1]
-    ranks = np.arange(len(lam))
-    hidden = np.array(widths[1:-1] + [np.inf])
-    bad = (ranks < min(widths)) & (ranks < np.sum(lam - tau > 1e-9)) & (hidden.min() <= np.sum(tau - lam > 1e-9) + ranks)
-    return tails[bad]
-# %% q7 right: sorted set
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    gaps = np.linalg.eigvalsh(target) - tau
-    p, q = np.sum(gaps > 1e-9), np.sum(gaps < -1e-9)
-    return sorted({bw.BuresLoss(target, tau).minimum(r) for r in range(0, min(min(widths), p)) if min(widths[1:-1]) - q <= r}, reverse=True)
-# %% q7 wrong: the bottleneck in place of the smallest hidden width
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
+    for J, tau in levels.items():
+        values += [p.value for p in bw.critical_points(target, m, tau=float(tau)) if p.indices == J]
+    return np.sort(values)[::-1]
+# %% q7 right: only the smallest used axis has to be compared
+def joint_critical_values(target, m):
+    from itertools import chain, combinations
+    s = sorted(np.linalg.eigvalsh(target)**0.5)
+    n = len(s)
+    out = []
+    for K in chain.from_iterable(combinations(range(n), n - r) for r in range(m + 1)):
+        used = set(range(n)) - set(K)
+        mean = sum(s[j] for j in K) / len(K)
+        if not used or s[min(used)] > mean:
+            out.append(len(K) * np.var([s[j] for j in K]))
+    return tuple(sorted(out, key=lambda x: -x))
+# %% q7 wrong: the mean of the variances, as for the likelihood
+def joint_critical_values(target, m):
+    from itertools import combinations
     lam = np.linalg.eigvalsh(target)
-    p, q, k = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9)), min(widths)
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(max(0, k - q), min(k, p))]
-# %% q7 wrong: the smallest hidden width in place of the bottleneck
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p, q, d = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9)), min(widths[1:-1])
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(max(0, d - q), min(d, p))]
-# %% q7 wrong: one rank too many
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p, q = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9))
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(max(0, min(widths[1:-1]) - q), min(min(widths), p) + 1)]
-# %% q7 wrong: q = n - p, also if tau is an eigenvalue
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p = int(np.sum(lam > tau + 1e-9))
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(max(0, min(widths[1:-1]) - len(lam) + p), min(min(widths), p))]
-# %% q7 wrong: eigenvalues equal to tau count as above
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p, q = int(np.sum(lam > tau - 1e-9)), int(np.sum(lam < tau - 1e-9))
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(max(0, min(widths[1:-1]) - q), min(min(widths), p))]
-# %% q7 wrong: only the trap at zero
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p, q = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9))
-    return [bw.BuresLoss(target, tau).minimum(0)] if p and min(widths[1:-1]) <= q else []
-# %% q7 wrong: only the best trap
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p, q = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9))
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(max(0, min(widths[1:-1]) - q), min(min(widths), p))][-1:]
+    values = []
+    for r in range(m + 1):
+        for J in combinations(range(len(lam)), r):
+            rest = np.delete(lam, J)
+            tau = np.mean(rest)
+            if np.all(lam[list(J)] > tau):
+                values.append(np.sum((np.sqrt(rest) - np.sqrt(tau))**2))
+    return sorted(values, reverse=True)
+# %% q7 wrong: every set of at most m indices
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    rests = [np.delete(roots, J) for r in range(m + 1) for J in combinations(range(len(roots)), r)]
+    return sorted([np.sum((rest - rest.mean())**2) for rest in rests], reverse=True)
+# %% q7 wrong: the largest eigenvalues only
+def joint_critical_values(target, m):
+    roots = np.sqrt(np.linalg.eigvalsh(target))[::-1]
+    return sorted([np.sum((roots[r:] - roots[r:].mean())**2) for r in range(m + 1)], reverse=True)
+# %% q7 wrong: exactly m axes
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    values = []
+    for J in combinations(range(len(roots)), m):
+        rest = np.delete(roots, J)
+        if np.all(roots[list(J)] > rest.mean()):
+            values.append(np.sum((rest - rest.mean())**2))
+    return sorted(values, reverse=True)
+# %% q7 wrong: without the zero matrix
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    values = []
+    for r in range(1, m + 1):
+        for J in combinations(range(len(roots)), r):
+            rest = np.delete(roots, J)
+            if np.all(roots[list(J)] > rest.mean()):
+                values.append(np.sum((rest - rest.mean())**2))
+    return sorted(values, reverse=True)
+# %% q7 wrong: more axes than latent dimensions
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    values = []
+    for r in range(len(roots)):
+        for J in combinations(range(len(roots)), r):
+            rest = np.delete(roots, J)
+            if np.all(roots[list(J)] > rest.mean()):
+                values.append(np.sum((rest - rest.mean())**2))
+    return sorted(values, reverse=True)
+# %% q7 wrong: the best noise level for all sets
+def joint_critical_values(target, m):
+    tau = np.mean(np.sqrt(np.linalg.eigvalsh(target)[:len(target) - m]))**2
+    return [p.value for p in bw.critical_points(target, m, tau=float(tau))][::-1]
+# %% q7 wrong: the mean over all axes
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    values = []
+    for r in range(m + 1):
+        for J in combinations(range(len(roots)), r):
+            if np.all(roots[list(J)] > roots.mean()):
+                values.append(np.sum((np.delete(roots, J) - roots.mean())**2))
+    return sorted(values, reverse=True)
 # %% q7 wrong: ascending
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p, q = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9))
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(max(0, min(widths[1:-1]) - q), min(min(widths), p))][::-1]
-# %% q7 wrong: the values without smoothing
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p, q = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9))
-    return [bw.BuresLoss(target).minimum(r) for r in range(max(0, min(widths[1:-1]) - q), min(min(widths), p))]
-# %% q7 wrong: a network of one layer has its own widths as hidden ones
-def trap_values(target, widths, tau):
-    lam = np.linalg.eigvalsh(target)
-    p, q = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9))
-    d = min(widths[1:-1] or widths)
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(max(0, d - q), min(min(widths), p))]
-# %% q7 wrong: every critical value between the extremes
-def trap_values(target, widths, tau):
-    if len(widths) == 2:
-        return []
-    lam = np.linalg.eigvalsh(target)
-    p, q = int(np.sum(lam > tau + 1e-9)), int(np.sum(lam < tau - 1e-9))
-    if not p or min(widths[1:-1]) >= q + min(min(widths), p):
-        return []
-    return [bw.BuresLoss(target, tau).minimum(r) for r in range(min(min(widths), p))]
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    values = []
+    for r in range(m + 1):
+        for J in combinations(range(len(roots)), r):
+            rest = np.delete(roots, J)
+            if np.all(roots[list(J)] > rest.mean()):
+                values.append(np.sum((rest - rest.mean())**2))
+    return sorted(values)
+# %% q7 wrong: the variance instead of the sum of squares
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    values = []
+    for r in range(m + 1):
+        for J in combinations(range(len(roots)), r):
+            rest = np.delete(roots, J)
+            if np.all(roots[list(J)] > rest.mean()):
+                values.append(np.var(rest))
+    return sorted(values, reverse=True)
