@@ -21,6 +21,14 @@ def layer_covariances(weights):
         S = [[sum(W[i, a] * S[a][b] * W[j, b] for a in range(m) for b in range(m)) for j in range(n)] for i in range(n)]
         result.append(S)
     return result
+# %% q1 right: triangular factors
+def layer_covariances(weights):
+    F, result = np.eye(weights[0].shape[1]), []
+    for W in weights:
+        F = W @ F
+        R = np.linalg.qr(F.T, mode="r")
+        result.append(R.T @ R)
+    return result
 # %% q1 wrong: transposed
 def layer_covariances(weights):
     S, result = np.eye(weights[0].shape[1]), []
@@ -53,6 +61,12 @@ def layer_covariances(weights):
 def layer_covariances(weights):
     ends = [bw.DeepLinearNetwork(weights[:j]).end_to_end() for j in range(1, len(weights) + 1)]
     return [np.diag(np.diag(W @ W.T)) for W in ends]
+# %% q1 wrong: the latent covariance as well
+def layer_covariances(weights):
+    result = [np.eye(weights[0].shape[1])]
+    for W in weights:
+        result.append(W @ result[-1] @ W.T)
+    return result
 
 # %% q2 right: SciPy's Procrustes solver
 def align(W, A):
@@ -73,6 +87,13 @@ def align(W, A):
     p = max(W.shape[1], A.shape[1])
     W, A = (np.pad(M, ((0, 0), (0, p - M.shape[1]))) for M in (W, A))
     return A @ scipy.linalg.polar(A.T @ W)[0]
+# %% q2 right: the compact polar factor, completed with null spaces
+def align(W, A):
+    from scipy.linalg import null_space
+    p = max(W.shape[1], A.shape[1])
+    W, A = (np.pad(M, ((0, 0), (0, p - M.shape[1]))) for M in (W, A))
+    Q = bw.polar(A.T @ W)
+    return A @ (Q + null_space(Q.T, rcond=1e-6) @ null_space(Q, rcond=1e-6).T)
 # %% q2 wrong: the compact polar factor erases a part of A
 def align(W, A):
     p = max(W.shape[1], A.shape[1])
@@ -110,6 +131,12 @@ def align(W, A):
     U, _, Vt = np.linalg.svd(A.T @ W)
     U[:, -1] *= np.sign(np.linalg.det(U @ Vt))
     return A @ U @ Vt
+# %% q2 wrong: the orthogonal factor of QR
+def align(W, A):
+    p = max(W.shape[1], A.shape[1])
+    W, A = (np.pad(M, ((0, 0), (0, p - M.shape[1]))) for M in (W, A))
+    Q, R = np.linalg.qr(A.T @ W)
+    return A @ (Q * np.where(np.diag(R) < 0, -1, 1))
 
 # %% q3 right: trace and nuclear norm
 def regret(M, Sigma):
@@ -122,6 +149,11 @@ def regret(M, Sigma):
     cost = sum(Sigma[i, i] for i in range(n)) + sum((M @ Sigma @ M.T)[i, i] for i in range(n)) - 2 * sum((M @ Sigma)[i, i] for i in range(n))
     F = bw.Covariance(Sigma).factor
     return float(cost - bw.bures_wasserstein_factors(F, M @ F, squared=True))
+# %% q3 right: the root of a product that is not symmetric
+def regret(M, Sigma):
+    other = M @ Sigma @ M.T
+    fidelity = np.sum(np.sqrt(np.maximum(np.linalg.eigvals(Sigma @ other).real, 0)))
+    return 2 * fidelity - 2 * np.trace(M @ Sigma)
 # %% q3 wrong: the root of the cost
 def regret(M, Sigma):
     D = np.eye(len(M)) - M
@@ -151,6 +183,13 @@ def regret(M, Sigma):
 def regret(M, Sigma):
     D = np.eye(len(M)) - M
     return np.trace(D @ Sigma @ D.T) - np.linalg.norm(bw.sqrtm_psd(Sigma) - bw.sqrtm_psd(M @ Sigma @ M.T))**2
+# %% q3 wrong: the nuclear norm of M Sigma
+def regret(M, Sigma):
+    return 2 * np.linalg.norm(M @ Sigma, "nuc") - 2 * np.trace(M @ Sigma)
+# %% q3 wrong: compares with the symmetric part of M
+def regret(M, Sigma):
+    cost = lambda A: np.trace((np.eye(len(M)) - A) @ Sigma @ (np.eye(len(M)) - A).T)
+    return cost(M) - cost((M + M.T) / 2)
 
 # %% q4 right: by the library
 def price(target, widths):
@@ -167,6 +206,9 @@ def price(target, widths):
 def price(target, widths):
     k = bw.random_network(list(widths), rng=0).bottleneck
     return float(np.trace(target) - np.sort(np.linalg.eigvalsh(target))[::-1][:k].sum())
+# %% q4 right: the last width, which is n, is not needed
+def price(target, widths):
+    return np.linalg.eigvalsh(target)[::-1][min(widths[:-1]):].sum()
 # %% q4 wrong: hidden widths only
 def price(target, widths):
     k = min(list(widths[1:-1]) or [len(target)])
@@ -190,6 +232,9 @@ def price(target, widths):
 def price(target, widths):
     n, k = len(target), min(widths)
     return np.linalg.eigvalsh(target)[n - k - 1] if k < n else 0.0
+# %% q4 wrong: without the latent dimension
+def price(target, widths):
+    return np.linalg.eigvalsh(target)[::-1][min(widths[1:]):].sum()
 
 # %% q5 right: sum over the layers
 def differential(weights, directions):
@@ -214,6 +259,12 @@ def differential(weights, directions):
     for W, Z in zip(weights, directions):
         B = np.kron(np.eye(2), W) @ B + np.kron([[0, 1], [0, 0]], Z) @ B
     return B[:n, m:]
+# %% q5 right: a complex step
+def differential(weights, directions):
+    P = np.eye(weights[0].shape[1])
+    for W, Z in zip(weights, directions):
+        P = (W + 1e-30j * Z) @ P
+    return P.imag / 1e-30
 # %% q5 wrong: the product of the directions
 def differential(weights, directions):
     P = directions[0]
@@ -229,6 +280,15 @@ def differential(weights, directions):
         return P
     h = 1e-6
     return (product([W + h * Z for W, Z in zip(weights, directions)]) - product(weights)) / h
+# %% q5 wrong: a central difference quotient with the best step
+def differential(weights, directions):
+    def product(h):
+        P = np.eye(weights[0].shape[1])
+        for W, Z in zip(weights, directions):
+            P = (W + h * Z) @ P
+        return P
+    h = 3e-6
+    return (product(h) - product(-h)) / (2 * h)
 # %% q5 wrong: the last layer only
 def differential(weights, directions):
     P = np.eye(weights[0].shape[1])
