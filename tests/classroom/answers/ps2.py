@@ -27,6 +27,12 @@ def critical_set(Sigma0, W):
             return None
         J.add(int(np.argmin(abs(lam - x**2))))
     return tuple(sorted(J)) if len(J) == k else None
+# %% q1 right: the gradient of the Frobenius loss, which has the same critical points
+def critical_set(Sigma0, W):
+    if np.linalg.norm(Sigma0 @ W - W @ W.T @ W) > 1e-7 * np.linalg.norm(W)**3:
+        return None
+    lam = np.linalg.eigvalsh(Sigma0)[::-1]
+    return sorted(int(np.argmin(abs(lam - x**2))) for x in np.linalg.svd(W, compute_uv=False) if x**2 > lam[-1] / 2)
 # %% q1 wrong: goes through all sets
 def critical_set(Sigma0, W):
     for point in bw.critical_points(Sigma0, int(np.linalg.matrix_rank(W))):
@@ -89,6 +95,27 @@ def critical_set(Sigma0, W):
     J = np.flatnonzero(np.sum((Omega.T @ W) ** 2, axis=1) > 0.3 * lam)
     missing = np.delete(lam, J).sum()
     return J.tolist() if abs(bw.BuresLoss(Sigma0).value(W) - missing) < 0.3 * lam[0] else None
+# %% q1 wrong: the value of the loss and the trace
+def critical_set(Sigma0, W):
+    lam, Omega = (x[..., ::-1] for x in np.linalg.eigh(Sigma0))
+    J = np.flatnonzero(np.sum((Omega.T @ W) ** 2, axis=1) > lam / 2)
+    value = np.isclose(bw.BuresLoss(Sigma0).value(W), np.delete(lam, J).sum(), rtol=1e-6)
+    return J.tolist() if value and np.isclose(np.sum(W**2), lam[J].sum(), rtol=1e-6) else None
+# %% q1 wrong: W^T (Sigma0 - W W^T) W = 0 is not enough
+def critical_set(Sigma0, W):
+    lam, Omega = (x[..., ::-1] for x in np.linalg.eigh(Sigma0))
+    J = np.flatnonzero(np.sum((Omega.T @ W) ** 2, axis=1) > lam / 2)
+    return J.tolist() if np.allclose(W.T @ Sigma0 @ W, W.T @ W @ W.T @ W) else None
+# %% q1 wrong: only the length of W cannot be improved
+def critical_set(Sigma0, W):
+    lam, Omega = (x[..., ::-1] for x in np.linalg.eigh(Sigma0))
+    J = np.flatnonzero(np.sum((Omega.T @ W) ** 2, axis=1) > lam / 2)
+    return J.tolist() if abs(np.sum(W * bw.BuresLoss(Sigma0).gradient(W))) < 1e-8 * np.sum(W**2) else None
+# %% q1 wrong: a tolerance that is too large
+def critical_set(Sigma0, W):
+    lam, Omega = (x[..., ::-1] for x in np.linalg.eigh(Sigma0))
+    J = np.flatnonzero(np.sum((Omega.T @ W) ** 2, axis=1) > lam / 2)
+    return J.tolist() if np.linalg.norm(bw.BuresLoss(Sigma0).gradient(W)) < 0.2 * np.linalg.norm(W) else None
 # %% q1 wrong: the full polar factor, for k = m only
 def critical_set(Sigma0, W):
     R = bw.sqrtm_psd(Sigma0)
@@ -137,6 +164,12 @@ def escape(Sigma0, W):
                     v = W.T @ target.eigenvectors[:, i]
                     best = value, np.outer(target.eigenvectors[:, j], v / np.linalg.norm(v))
     return best
+# %% q2 right: the latent direction by the pseudo-inverse
+def escape(Sigma0, W):
+    target, J = bw.Covariance(Sigma0), critical_set(Sigma0, W)
+    j = min(set(range(target.dim)) - set(J))
+    v = np.linalg.pinv(W, rcond=1e-8) @ target.eigenvectors[:, J[-1]]
+    return 2 * (1 - target.eigenvalues[j] / target.eigenvalues[J[-1]]), np.outer(target.eigenvectors[:, j], v / np.linalg.norm(v))
 # %% q2 wrong: basis vectors as latent directions
 def escape(Sigma0, W):
     target, J = bw.Covariance(Sigma0), critical_set(Sigma0, W)
@@ -170,6 +203,12 @@ def escape(Sigma0, W):
 def escape(Sigma0, W):
     target, J = bw.Covariance(Sigma0), critical_set(Sigma0, W)
     i, j = next((i, j) for i in J for j in range(target.dim) if j not in J and j < i)
+    v = W.T @ target.eigenvectors[:, i]
+    return 2 * (1 - target.eigenvalues[j] / target.eigenvalues[i]), np.outer(target.eigenvectors[:, j], v / np.linalg.norm(v))
+# %% q2 wrong: the nearest larger axis that is missing
+def escape(Sigma0, W):
+    target, J = bw.Covariance(Sigma0), critical_set(Sigma0, W)
+    i, j = max(((i, j) for i in J for j in range(i) if j not in J))
     v = W.T @ target.eigenvectors[:, i]
     return 2 * (1 - target.eigenvalues[j] / target.eigenvalues[i]), np.outer(target.eigenvectors[:, j], v / np.linalg.norm(v))
 # %% q2 wrong: the ratio upside down
@@ -256,6 +295,29 @@ def steepest_slope(Sigma0, W):
     outside = np.linalg.svd(W)[0][:, r:]
     mu = np.linalg.eigvalsh(outside.T @ Sigma0 @ outside)[::-1]
     return -2 * np.sqrt(np.sum(tangent**2) + mu[:min(W.shape) - r].sum())
+# %% q3 wrong: the rank of W instead of that of R W
+def steepest_slope(Sigma0, W):
+    R = bw.sqrtm_psd(Sigma0)
+    U, s, Vt = np.linalg.svd(R @ W)
+    r = np.linalg.matrix_rank(W, tol=1e-3)
+    mu = np.linalg.eigvalsh(U[:, r:].T @ Sigma0 @ U[:, r:])[::-1]
+    return -2 * np.sqrt(np.sum((W - R @ bw.polar(R @ W))**2) + max(0.0, mu[:min(W.shape) - r].sum()))
+# %% q3 wrong: small singular values taken for zero
+def steepest_slope(Sigma0, W):
+    R = bw.sqrtm_psd(Sigma0)
+    U, s, Vt = np.linalg.svd(R @ W)
+    r = int(np.sum(s > 0.1))
+    tangent = W - R @ U[:, :r] @ Vt[:r]
+    mu = np.linalg.eigvalsh(U[:, r:].T @ Sigma0 @ U[:, r:])[::-1]
+    return -2 * np.sqrt(np.sum(tangent**2) + mu[:min(W.shape) - r].sum())
+# %% q3 wrong: the nuclear norm of R U_perp instead of the Frobenius norm
+def steepest_slope(Sigma0, W):
+    R = bw.sqrtm_psd(Sigma0)
+    U, s, Vt = np.linalg.svd(R @ W)
+    r = int(np.sum(s > 1e-3))
+    tangent = W - R @ U[:, :r] @ Vt[:r]
+    kink = np.linalg.svd(R @ U[:, r:], compute_uv=False)[:min(W.shape) - r].sum()
+    return -2 * np.sqrt(np.sum(tangent**2) + kink**2)
 # %% q3 wrong: lengths added, not squares
 def steepest_slope(Sigma0, W):
     R = bw.sqrtm_psd(Sigma0)
@@ -371,6 +433,29 @@ def lift(weights, D):
     for W in weights[:-1]:
         P = W @ P
     return [*(np.zeros(W.shape) for W in weights[:-1]), D @ np.linalg.pinv(P, rcond=1e-10)]
+# %% q4 wrong: the first and the last layer only
+def lift(weights, D):
+    if len(weights) == 1:
+        return [D]
+    P, S = np.eye(weights[0].shape[1]), np.eye(weights[-1].shape[0])
+    for W in weights[:-1]:
+        P = W @ P
+    for W in reversed(weights[1:]):
+        S = S @ W
+    A = np.hstack([np.kron(S, np.eye(P.shape[1])), np.kron(np.eye(len(D)), P.T)])
+    first, last = np.split(np.linalg.lstsq(A, D.ravel(), rcond=1e-10)[0], [weights[0].size])
+    return [first.reshape(weights[0].shape), *(np.zeros(W.shape) for W in weights[1:-1]), last.reshape(weights[-1].shape)]
+# %% q4 wrong: inverts a matrix that may be singular
+def lift(weights, D):
+    before, after = [np.eye(weights[0].shape[1])], [np.eye(weights[-1].shape[0])]
+    for W in weights[:-1]:
+        before.append(W @ before[-1])
+    for W in reversed(weights[1:]):
+        after.append(after[-1] @ W)
+    after.reverse()
+    A = sum(np.kron(S @ S.T, P.T @ P) for S, P in zip(after, before))
+    X = np.linalg.solve(A, D.ravel()).reshape(D.shape)
+    return [S.T @ X @ P.T for S, P in zip(after, before)]
 # %% q4 wrong: each layer takes an equal share
 def lift(weights, D):
     result, N = [], len(weights)
@@ -504,6 +589,24 @@ def traps(Sigma0, tau, widths):
     k, d = min(widths), min(widths[1:-1], default=np.inf)
     r = min(k, p) - 1
     return [bw.BuresLoss(Sigma0, tau).minimum(r)] if r >= 0 and d <= q + r else []
+# %% q5 wrong: a strict inequality
+def traps(Sigma0, tau, widths):
+    lam = np.linalg.eigvalsh(Sigma0)
+    p, q = np.sum(lam > tau), np.sum(lam < tau)
+    k, d = min(widths), min(widths[1:-1], default=np.inf)
+    return [bw.BuresLoss(Sigma0, tau).minimum(r) for r in reversed(range(min(k, p))) if d < q + r]
+# %% q5 wrong: ranks up to p
+def traps(Sigma0, tau, widths):
+    lam = np.linalg.eigvalsh(Sigma0)
+    p, q = np.sum(lam > tau), np.sum(lam < tau)
+    d = min(widths[1:-1], default=np.inf)
+    return [bw.BuresLoss(Sigma0, tau).minimum(r) for r in reversed(range(p)) if tau > 0 and d <= q + r]
+# %% q5 wrong: how much is lost, not the value
+def traps(Sigma0, tau, widths):
+    lam, loss = np.linalg.eigvalsh(Sigma0), bw.BuresLoss(Sigma0, tau)
+    p, q = np.sum(lam > tau), np.sum(lam < tau)
+    k, d = min(widths), min(widths[1:-1], default=np.inf)
+    return [loss.minimum(r) - loss.minimum(k) for r in reversed(range(min(k, p))) if d <= q + r]
 # %% q5 wrong: the smallest of all widths as the hidden width
 def traps(Sigma0, tau, widths):
     lam = np.linalg.eigvalsh(Sigma0)
