@@ -99,6 +99,29 @@ def spiked_loss(W, tau, A, sigma):
     B = Q.T @ A
     value, gradient = bw.BuresLoss(B @ B.T + sigma * np.eye(Q.shape[1]), tau).value_and_gradient(Q.T @ W)
     return value + (len(W) - Q.shape[1]) * (np.sqrt(tau) - np.sqrt(sigma))**2, Q @ gradient
+# %% q1 wrong: drops a column that is small
+def spiked_loss(W, tau, A, sigma):
+    U, s, _ = np.linalg.svd(np.hstack([W, A]), full_matrices=False)
+    Q = U[:, s > 1e-3 * s[0]]
+    B = Q.T @ A
+    value, gradient = bw.BuresLoss(B @ B.T + sigma * np.eye(Q.shape[1]), tau).value_and_gradient(Q.T @ W)
+    return value + (len(W) - Q.shape[1]) * (np.sqrt(tau) - np.sqrt(sigma))**2, Q @ gradient
+# %% q1 wrong: sorted singular values, as if W and A had the same singular vectors
+def spiked_loss(W, tau, A, sigma):
+    a, b = (np.pad(np.linalg.svd(X, compute_uv=False)**2, (0, len(W)))[:len(W)] for X in (W, A))
+    Q, _ = np.linalg.qr(np.hstack([W, A]))
+    B = Q.T @ A
+    gradient = bw.BuresLoss(B @ B.T + sigma * np.eye(Q.shape[1]), tau).gradient(Q.T @ W)
+    return np.sum((np.sqrt(a + tau) - np.sqrt(b + sigma))**2), Q @ gradient
+# %% q1 wrong: traces and eigenvalues of a small product, which cancel
+def spiked_loss(W, tau, A, sigma):
+    (n, k), q, both = W.shape, A.shape[1], np.hstack([W, A])
+    K = np.block([[sigma * np.eye(k), W.T @ A], [np.zeros((q, k)), tau * np.eye(q)]])
+    roots = np.sqrt(np.linalg.eigvals(tau * sigma * np.eye(k + q) + K @ both.T @ both).real)
+    value = np.sum(both**2) + n * (tau + sigma) - 2 * np.sum(roots) - 2 * (n - k - q) * np.sqrt(tau * sigma)
+    Q, _ = np.linalg.qr(both)
+    B = Q.T @ A
+    return value, Q @ bw.BuresLoss(B @ B.T + sigma * np.eye(Q.shape[1]), tau).gradient(Q.T @ W)
 
 # %% q2 right: bisection with the geometric mean
 def largest_tau(target, k, budget):
@@ -136,6 +159,15 @@ def largest_tau(target, k, budget):
     roots = np.sqrt(np.linalg.svd(target, compute_uv=False)[:k])
     drop = lambda tau: np.where(roots**2 > tau, tau / (roots + np.sqrt(np.maximum(roots**2 - tau, 0))), roots)
     return bisect(lambda tau: np.linalg.norm(drop(tau)) - np.sqrt(budget), budget / k, 1.1 * roots[0]**2, xtol=1e-300, rtol=1e-14, maxiter=2000)
+# %% q2 right: the unknown in units of the leading term
+def largest_tau(target, k, budget):
+    from scipy.optimize import brentq
+    lam = np.linalg.eigvalsh(target)[::-1][:k]
+    unit = 2 * np.sqrt(budget / np.sum(1 / lam))
+    def surplus(x):
+        lost = np.minimum(lam, x * unit)
+        return np.linalg.norm(lost / (np.sqrt(lam) + np.sqrt(lam - lost))) / np.sqrt(budget) - 1
+    return unit * brentq(surplus, 1e-3, max(2.0, 2 * lam[0] / unit))
 # %% q2 wrong: the leading term for small tau
 def largest_tau(target, k, budget):
     lam = np.linalg.eigvalsh(target)[::-1][:k]
@@ -164,6 +196,14 @@ def largest_tau(target, k, budget):
     lam = np.linalg.eigvalsh(target)[::-1][:k]
     f = lambda tau: np.sum((np.sqrt(lam) - np.sqrt(np.maximum(lam - tau, 0)))**2) - budget
     return bisect(f, budget / k / 2, 2 * lam[0], xtol=1e-300, rtol=1e-14, maxiter=2000)
+# %% q2 wrong: the budget shared evenly
+def largest_tau(target, k, budget):
+    lam = np.linalg.eigvalsh(target)[::-1][:k]
+    return np.min(2 * np.sqrt(lam * budget / k) - budget / k)
+# %% q2 wrong: the largest eigenvalue pays alone
+def largest_tau(target, k, budget):
+    top = np.linalg.eigvalsh(target)[-1]
+    return top - max(np.sqrt(top) - np.sqrt(budget), 0)**2
 # %% q2 wrong: an absolute tolerance
 def largest_tau(target, k, budget):
     from scipy.optimize import brentq
@@ -231,6 +271,12 @@ def unused_curvatures(W, target, tau):
             outer = np.sum((U.T @ E[a] @ outside) * (U.T @ E[b] @ outside) / s[:, None])
             M[a, b] = 2 * (a == b) - inner - 2 * outer
     return np.linalg.eigvalsh(M)
+# %% q3 right: QR of the augmented matrix
+def unused_curvatures(W, target, tau):
+    triangle = np.linalg.qr(np.hstack([W, np.sqrt(tau) * np.eye(len(W))]).T, mode="r")
+    F = np.linalg.cholesky(target)
+    U, s, _ = np.linalg.svd(F.T @ triangle.T)
+    return 2 * (1 - np.linalg.svd(F @ U / np.sqrt(s), compute_uv=False)**2)
 # %% q3 wrong: the transport map of the library
 def unused_curvatures(W, target, tau):
     T = bw.transport_map(W @ W.T + tau * np.eye(len(W)), target)
@@ -240,6 +286,12 @@ def unused_curvatures(W, target, tau):
     R = bw.sqrtm_psd(target)
     T = R @ np.linalg.inv(bw.sqrtm_psd(R @ (W @ W.T + tau * np.eye(len(W))) @ R)) @ R
     return np.sort(2 * (1 - np.linalg.eigvalsh((T + T.T) / 2)))
+# %% q3 wrong: the Cholesky factor of Sigma_tau
+def unused_curvatures(W, target, tau):
+    R = bw.sqrtm_psd(target)
+    U, s, _ = np.linalg.svd(R @ np.linalg.cholesky(W @ W.T + tau * np.eye(len(W))))
+    half = (R @ U) / np.sqrt(s)
+    return np.sort(2 * (1 - np.linalg.eigvalsh(half @ half.T)))
 # %% q3 wrong: the formula for critical points
 def unused_curvatures(W, target, tau):
     U, s, _ = np.linalg.svd(W)
@@ -339,6 +391,16 @@ def excess(W, target, tau):
     M = np.sqrt(t)[:, None] * np.concatenate([X, np.sqrt(tau) * np.eye(n)], axis=1)
     U, _, Vt = np.linalg.svd(F @ M, full_matrices=False)
     return np.sum((M - F @ U @ Vt)**2) + np.sum((1 - t) @ X**2)
+# %% q6 right: half of the slope close by, the difference far away
+def excess(W, target, tau):
+    Omega, lam, _ = np.linalg.svd(target)
+    r = min(W.shape[1], int(np.sum(lam > tau)))
+    A = Omega[:, :r] * np.sqrt(lam[:r] - tau)
+    U, _, Vt = np.linalg.svd(A.T @ W, full_matrices=False)
+    D, loss = W - A @ U @ Vt, bw.BuresLoss(target, tau)
+    if np.linalg.norm(D) > 2e-5:
+        return loss.value(W) - loss.minimum(min(W.shape))
+    return np.sum(loss.gradient(W) * D) / 2
 # %% q6 wrong: the difference
 def excess(W, target, tau):
     loss = bw.BuresLoss(target, tau)
@@ -347,6 +409,13 @@ def excess(W, target, tau):
 def excess(W, target, tau):
     loss = bw.BuresLoss(target, tau)
     return max(loss.value(W) - loss.minimum(min(W.shape)), 0.0)
+# %% q6 wrong: the squared length of the gradient
+def excess(W, target, tau):
+    return np.sum(bw.BuresLoss(target, tau).gradient(W)**2) / 4
+# %% q6 wrong: the difference with more digits than the library has
+def excess(W, target, tau):
+    loss = bw.BuresLoss(target, tau)
+    return float(np.longdouble(loss.value(W)) - np.longdouble(loss.minimum(min(W.shape))))
 # %% q6 wrong: the value
 def excess(W, target, tau):
     return bw.BuresLoss(target, tau).value(W)
@@ -527,6 +596,39 @@ def joint_critical_values(target, m):
         for J in combinations(range(len(roots)), r):
             if np.all(roots[list(J)] > roots.mean()):
                 values.append(np.sum((np.delete(roots, J) - roots.mean())**2))
+    return sorted(values, reverse=True)
+# %% q7 wrong: equal values once
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    values = set()
+    for r in range(m + 1):
+        for J in combinations(range(len(roots)), r):
+            rest = np.delete(roots, J)
+            if np.all(roots[list(J)] > rest.mean()):
+                values.add(round(float(np.sum((rest - rest.mean())**2)), 10))
+    return sorted(values, reverse=True)
+# %% q7 wrong: the used axes are longer on average
+def joint_critical_values(target, m):
+    from itertools import combinations
+    roots = np.sqrt(np.linalg.eigvalsh(target))
+    values = []
+    for r in range(m + 1):
+        for J in combinations(range(len(roots)), r):
+            rest = np.delete(roots, J)
+            if r == 0 or roots[list(J)].mean() > rest.mean():
+                values.append(np.sum((rest - rest.mean())**2))
+    return sorted(values, reverse=True)
+# %% q7 wrong: a variance compared with a standard deviation
+def joint_critical_values(target, m):
+    from itertools import combinations
+    lam = np.linalg.eigvalsh(target)
+    values = []
+    for r in range(m + 1):
+        for J in combinations(range(len(lam)), r):
+            rest = np.sqrt(np.delete(lam, J))
+            if np.all(lam[list(J)] > rest.mean()):
+                values.append(np.sum((rest - rest.mean())**2))
     return sorted(values, reverse=True)
 # %% q7 wrong: ascending
 def joint_critical_values(target, m):
