@@ -42,12 +42,15 @@ def run(nb, folder):
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    at = [0]
     try:
-        NotebookClient(nb, timeout=60, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+        NotebookClient(nb, timeout=60, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
+                       extra_arguments=["--log-level=CRITICAL"],
+                       on_cell_execute=lambda cell, cell_index: at.append(cell_index + 1)).execute()
     except CellTimeoutError:
-        stop("A cell ran longer than 60 seconds: look for a loop that does not end. It would be stopped when marked, too.")
+        stop(f"Cell {at[-1]} ran longer than 60 seconds: look for a loop that does not end. It would be stopped when marked, too.")
     except DeadKernelError:
-        stop("A cell ended the Python process: look for exit(), or for arrays that need too much memory.")
+        stop(f"Cell {at[-1]} ended the Python process: look for exit(), or for arrays that need too much memory.")
 
 
 def problem(cell):
@@ -93,7 +96,7 @@ def main():
     except ImportError as error:
         stop(f"A package is missing ({error.name}): pip install -r requirements.txt")
     attention = report(nb)
-    print("Ready to hand in." if not attention else f"{attention} lines marked -- ask for your attention. You can still hand in.")
+    print("Ready to hand in." if not attention else f"Look at the lines marked -- ({attention} in all). You can still hand in.")
     sys.exit(bool(attention))
 
 
