@@ -75,6 +75,26 @@ def final_layers(w, lam, tau):
     chain = bw.DeepLinearNetwork([[[float(v)]] for v in w])
     flow = bw.gradient_flow(chain, bw.BuresLoss([[lam]], tau), [0.0, 1.0])
     return np.array([W.item() for W in flow.networks[-1].weights])
+# %% q1 right: Newton's method from the start, seven digits kept
+def final_layers(w, lam, tau):
+    squares, x = np.square(w), 0.0
+    for _ in range(100):
+        product = np.prod(squares + x)
+        x -= (product - (lam - tau)) / (product * np.sum(1 / (squares + x)))
+    return [float(f"{np.copysign(v, sign):.7g}") for v, sign in zip(np.sqrt(squares + x), w)]
+# %% q1 wrong: the layers only grow
+def final_layers(w, lam, tau):
+    f = lambda x: np.prod(w**2 + x) - (lam - tau)
+    x = scipy.optimize.brentq(f, 0, 2 + 2 * lam) if f(0) < 0 else 0.0
+    return np.sign(w) * np.sqrt(w**2 + x)
+# %% q1 wrong: any real root of the polynomial
+def final_layers(w, lam, tau):
+    squares = np.square(w)
+    polynomial = np.poly(-squares)
+    polynomial[-1] -= lam - tau
+    roots = np.roots(polynomial)
+    x = min(r.real for r in roots if abs(r.imag) < 1e-8)
+    return np.sign(w) * np.sqrt(np.abs(squares + x))
 
 # %% q2 right: loops and log1p
 def deep_velocity(W, G):
@@ -204,6 +224,24 @@ def deep_velocity(W, G):
     for i in range(len(s)):
         D[i, i] = s[i] ** 2 * F[i, i]
     return -U @ D @ Vt
+# %% q2 wrong: cancellation above a threshold
+def deep_velocity(W, G):
+    n, m = W.shape
+    U, s, Vt = np.linalg.svd(W)
+    s = np.append(np.where(s > 1e-12 * s[0], s, 0), np.zeros(max(n, m)))
+    F = U.T @ G @ Vt.T
+    for a in range(n):
+        for b in range(m):
+            p, q = s[a] ** 2, s[b] ** 2
+            F[a, b] *= 0 if p * q == 0 else p if abs(p - q) < 1e-8 * p else (p - q) / (np.log(p) - np.log(q))
+    return -U @ F @ Vt
+# %% q2 wrong: hundreds of layers, extrapolated
+def deep_velocity(W, G):
+    n, m = W.shape
+    U, s, Vt = np.linalg.svd(W)
+    s = np.append(np.where(s > 1e-12 * s[0], s, 0), np.zeros(max(n, m)))
+    mean = lambda N: sum(s[:n, None] ** (2 * (N - j) / N) * s[:m] ** (2 * (j - 1) / N) for j in range(1, N + 1)) / N
+    return -U @ ((8 * mean(800) - 6 * mean(400) + mean(200)) / 3 * (U.T @ G @ Vt.T)) @ Vt
 
 # %% q3 right: a root of the library's solution
 def learning_times(W0, target, depth, share):
@@ -344,6 +382,26 @@ def learning_times(W0, target, depth, share):
     s = bw.aligned_flow(s0, lam, depth, t)
     done = np.abs(s - s0) >= share * np.abs(np.sqrt(lam) - s0)
     return t[np.argmax(done, axis=0)]
+# %% q3 right: the modes from the singular vectors of the start
+def learning_times(W0, target, depth, share):
+    U, s0, _ = np.linalg.svd(W0, full_matrices=False)
+    lam = np.einsum("ij,ik,kj->j", U, target, U)
+    order = np.argsort(-lam)
+    f = lambda y, goal: np.exp(y * (2 / depth - 1)) / (2 * depth * (goal - np.exp(y)))
+    times = []
+    for a, goal in zip(s0[order], np.sqrt(lam[order])):
+        times.append(scipy.integrate.quad(f, np.log(a), np.log(a + share * (goal - a)), args=(goal,), epsrel=1e-11)[0])
+    return np.array(times)
+# %% q3 wrong: a share of the loss of the mode
+def learning_times(W0, target, depth, share):
+    lam, Omega = np.linalg.eigh(target)
+    s0, g = np.linalg.norm(Omega.T @ W0, axis=1)[::-1], np.sqrt(lam[::-1])
+    times = []
+    for a, goal in zip(s0, g):
+        b = goal + np.sqrt(1 - share) * (a - goal)
+        f = lambda y: np.exp(y * (2 / depth - 1)) / (2 * depth * (goal - np.exp(y)))
+        times.append(scipy.integrate.quad(f, np.log(a), np.log(b), epsrel=1e-11, limit=200)[0])
+    return np.array(times)
 
 # %% q4 right: generalised eigenvalues
 def age(W0, target):
@@ -414,6 +472,26 @@ def age(W0, target):
 def age(W0, target):
     gone = bw.bures_wasserstein(W0 @ W0.T, target) / np.sqrt(np.trace(target))
     return -np.log(gone) / 2 if 0 < gone < 1 else float("inf")
+# %% q4 right: eigenvalues of the way to the goal, divided by the goal
+def age(W0, target):
+    R = bw.sqrtm_psd(target)
+    goal = R @ bw.polar(R @ W0)
+    most = np.linalg.eigvals((goal - W0) @ np.linalg.pinv(goal)).real.max()
+    return -np.log(most) / 2 if most > 0 else np.inf
+# %% q4 wrong: the polar factor of W0, not of R W0
+def age(W0, target):
+    R = bw.sqrtm_psd(target)
+    goal = R @ bw.polar(W0)
+    most = np.linalg.eigvals((goal - W0) @ np.linalg.pinv(goal)).real.max()
+    return -np.log(most) / 2 if most > 0 else np.inf
+# %% q4 wrong: the first zero on a grid
+def age(W0, target):
+    R = bw.sqrtm_psd(target)
+    goal = R @ bw.polar(R @ W0)
+    for t in np.linspace(0, 5, 5001):
+        if np.linalg.svd(goal + np.exp(2 * t) * (W0 - goal), compute_uv=False)[-1] < 3e-3:
+            return t
+    return float("inf")
 
 # %% q5 right: the aligned mode that attains the bound
 def certified_time(W0, target, depth, tau, eps):
@@ -566,3 +644,36 @@ def certified_time(W0, target, depth, tau, eps):
         return float("inf")
     c = bw.deficiency_margin(W0, target, tau=tau)
     return np.log(L0 / eps) / bw.paper_flow_rate(c, depth, target=target, tau=tau, initial_loss=L0)
+# %% q5 wrong: the margin judged by its square
+def certified_time(W0, target, depth, tau, eps):
+    L0, lam = bw.BuresLoss(target, tau).value(W0), abs(np.linalg.eigvalsh(target)[0])
+    if L0 <= eps:
+        return 0.0
+    if (np.sqrt(lam) - np.sqrt(L0)) ** 2 <= tau:
+        return float("inf")
+    def f(x):
+        c2 = abs((np.sqrt(lam) - np.exp(x / 2)) ** 2 - tau) + 1e-9
+        return (c2 + tau) / (4 * depth * c2 ** (2 - 1 / depth))
+    return scipy.integrate.quad(f, np.log(eps), np.log(L0), epsrel=1e-10, limit=500)[0]
+# %% q5 wrong: the least singular value of the start for the margin
+def certified_time(W0, target, depth, tau, eps):
+    L0, lam = bw.BuresLoss(target, tau).value(W0), np.linalg.eigvalsh(target)[0]
+    if L0 <= eps:
+        return 0.0
+    if np.sqrt(L0) >= np.sqrt(lam) - np.sqrt(tau):
+        return float("inf")
+    return np.log(L0 / eps) / bw.flow_rate(np.linalg.svd(W0)[1][-1], depth, tau=tau)
+# %% q5 wrong: the differential equation with the tolerances that SciPy takes by itself
+def certified_time(W0, target, depth, tau, eps):
+    L0, lam = bw.BuresLoss(target, tau).value(W0), np.linalg.eigvalsh(target)[0]
+    if L0 <= eps:
+        return 0.0
+    if np.sqrt(L0) >= np.sqrt(lam) - np.sqrt(tau):
+        return float("inf")
+    def speed(t, level):
+        c2 = (np.sqrt(lam) - np.sqrt(np.abs(level))) ** 2 - tau
+        return -4 * depth * c2 ** (2 - 1 / depth) / (c2 + tau) * level
+    stop = lambda t, level: level[0] - eps
+    stop.terminal = True
+    run = scipy.integrate.solve_ivp(speed, (0, 1e6), [L0], events=stop)
+    return float(run.t[-1])
