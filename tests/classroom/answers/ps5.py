@@ -97,6 +97,22 @@ def tied_step(C, A, B, p, target, tau, eta):
     network = bw.DeepLinearNetwork([B, *[A] * p, C])
     first, *inner, last = network.layer_gradients(bw.BuresLoss(target, tau).gradient(network.end_to_end()))
     return C + eta * last, A + eta * sum(inner), B + eta * first
+# %% q1 right: the step of the network with free copies of A, whose changes add up
+def tied_step(C, A, B, p, target, tau, eta):
+    run = bw.gradient_descent(bw.DeepLinearNetwork([B, *[A] * p, C]), bw.BuresLoss(target, tau), eta, max_steps=1, tol=0.0)
+    first, *copies, last = run.networks[-1].weights
+    return last, A + sum(copy - A for copy in copies), first
+# %% q1 wrong: the mean of free copies of A after their step
+def tied_step(C, A, B, p, target, tau, eta):
+    run = bw.gradient_descent(bw.DeepLinearNetwork([B, *[A] * p, C]), bw.BuresLoss(target, tau), eta, max_steps=1, tol=0.0)
+    first, *copies, last = run.networks[-1].weights
+    return last, np.mean(copies, axis=0), first
+# %% q1 wrong: the same power of A on both sides
+def tied_step(C, A, B, p, target, tau, eta):
+    power = [np.linalg.matrix_power(A, q) for q in range(p + 1)]
+    G = bw.BuresLoss(target, tau).gradient(C @ power[p] @ B)
+    slope = sum((C @ power[q]).T @ G @ (power[q] @ B).T for q in range(p))
+    return C - eta * G @ (power[p] @ B).T, A - eta * slope, B - eta * (C @ power[p]).T @ G
 
 # %% q2 right: SciPy's root finder in log(eta)
 def laziest_step(W0, target, t, epsilon):
@@ -173,6 +189,24 @@ def laziest_step(W0, target, t, epsilon):
     if start <= epsilon:
         return 0.0
     return -np.expm1(np.log(epsilon / start) / (2 * t)) / 2 if epsilon else 0.5
+# %% q2 right: three terms of a series for large t
+def laziest_step(W0, target, t, epsilon):
+    start = bw.BuresLoss(target).value(W0)
+    if start <= epsilon:
+        return 0
+    if epsilon == 0:
+        return 0.5
+    a = np.log(start / epsilon) / (2 * t)
+    return (1 - np.exp(-a)) / 2 if a > 1e-3 else a / 2 * (1 - a / 2 + a**2 / 6)
+# %% q2 wrong: two terms of a series for large t
+def laziest_step(W0, target, t, epsilon):
+    start = bw.BuresLoss(target).value(W0)
+    if start <= epsilon:
+        return 0.0
+    if epsilon == 0:
+        return 0.5
+    a = np.log(start / epsilon) / (2 * t)
+    return (1 - np.exp(-a)) / 2 if a > 1e-3 else a / 2 * (1 - a / 2)
 
 # %% q3 right: general eigenvalues of the derivative
 def layerwise_limit(weights, target, tau, ratios):
@@ -260,6 +294,11 @@ def layerwise_limit(weights, target, tau, ratios):
     H = bw.parameter_hessian(bw.DeepLinearNetwork(weights), bw.BuresLoss(target, tau))
     D = np.concatenate([np.full(W.size, r) for W, r in zip(weights, ratios[::-1])])
     return 2 / np.linalg.eigvals(D[:, None] * H).real.max()
+# %% q3 wrong: the largest singular value of the product, not its eigenvalue
+def layerwise_limit(weights, target, tau, ratios):
+    hessian = bw.parameter_hessian(bw.DeepLinearNetwork(weights), bw.BuresLoss(target, tau))
+    r = np.concatenate([np.full(W.size, r) for W, r in zip(weights, ratios)])
+    return 2 / np.linalg.norm(r[:, None] * hessian, 2)
 
 # %% q4 right: powers through logarithms, search from above
 def steps_to_angle(W0, target, angle):
@@ -450,6 +489,63 @@ def steps_to_angle(W0, target, angle):
         middle = (low + high) // 2
         low, high = (low, middle) if size(middle) <= np.tan(angle) else (middle, high)
     return high
+# %% q4 right: an orthonormal basis first, bisection from above with NumPy's integers
+def steps_to_angle(W0, target, angle):
+    lam, Omega = np.linalg.eigh(target)
+    lam, Omega, k = np.maximum(lam[::-1], 0), Omega[:, ::-1], W0.shape[1]
+    X = Omega.T @ bw.sqrtm_psd(target) @ W0
+    if np.linalg.svd(X[:k], compute_uv=False)[-1] < 1e-9 * np.linalg.norm(X):
+        return None
+    Q = np.linalg.qr(X)[0]
+    Y = np.linalg.solve(Q[:k].T, Q[k:].T).T
+    found = lambda t: np.linalg.norm((lam[k:, None] / lam[:k]) ** t * Y, 2) <= np.tan(angle)
+    low, high = np.int64(-1), np.int64(10**8)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return high
+# %% q4 wrong: powers of the eigenvalues that vanish
+def steps_to_angle(W0, target, angle):
+    from scipy.linalg import subspace_angles
+    S = bw.Covariance(target)
+    Y, k = S.eigenvectors.T @ S.root @ W0, W0.shape[1]
+    if np.linalg.svd(Y[:k], compute_uv=False)[-1] < 1e-10 * np.linalg.norm(Y):
+        return None
+    lam, leading = S.eigenvalues / S.eigenvalues[0], np.eye(len(Y))[:, :k]
+    found = lambda t: subspace_angles(np.linalg.qr(lam[:, None] ** t * Y)[0], leading).max() <= angle
+    low, high = -1, 10**8
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return high
+# %% q4 wrong: begins to count at one
+def steps_to_angle(W0, target, angle):
+    S = bw.Covariance(target)
+    Y, lam, k = S.eigenvectors.T @ S.root @ W0, S.eigenvalues, W0.shape[1]
+    if np.linalg.svd(Y[:k], compute_uv=False)[-1] < 1e-10 * np.linalg.norm(Y):
+        return None
+    slopes = Y[k:] @ np.linalg.inv(Y[:k])
+    found = lambda t: np.linalg.norm((lam[k:, None] / lam[:k]) ** t * slopes, 2) <= np.tan(angle)
+    low, high = 0, 10**8
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return high
+# %% q4 wrong: norm of the lower part over least singular value of the upper part
+def steps_to_angle(W0, target, angle):
+    S = bw.Covariance(target)
+    Y, k = S.eigenvectors.T @ S.root @ W0, W0.shape[1]
+    if np.linalg.svd(Y[:k], compute_uv=False)[-1] < 1e-10 * np.linalg.norm(Y):
+        return None
+    lam = S.eigenvalues[:, None] / S.eigenvalues[k - 1]
+    def found(t):
+        upper = np.linalg.svd(np.minimum(lam[:k] ** min(t, 500), 1e100) * Y[:k], compute_uv=False)[-1]
+        return np.linalg.norm(lam[k:] ** t * Y[k:], 2) <= np.tan(angle) * upper
+    low, high = -1, 10**8
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return high
 
 # %% q5 right: logarithms, linear equations
 def eigenvalues_from_runs(first, second):
@@ -522,3 +618,9 @@ def eigenvalues_from_runs(first, second):
     (N1, eta1, f1), (N2, eta2, f2) = first, second
     top = ((1 - f1**0.5) / (2 * N1 * eta1)) ** (N1 / (N1 - 1)) if N1 > 1 else ((1 - f2**0.5) / (2 * N2 * eta2)) ** (N2 / (N2 - 1))
     return [top, top / 2]
+# %% q5 wrong: the power of lambda_k of the rates inside
+def eigenvalues_from_runs(first, second):
+    (N1, eta1, f1), (N2, eta2, f2) = first, second
+    a, b = (1 - np.sqrt(f1)) / eta1, (1 - np.sqrt(f2)) / eta2
+    lam = (a / b) ** (1 / ((N1 - 1) / N1 - (N2 - 1) / N2))
+    return [lam, lam - a / 2 * lam ** (-(N1 - 1) / N1)]
