@@ -101,6 +101,19 @@ def prepare(X):
     mean = np.nanmean(X[:, kept], axis=0)
     filled = np.where(np.isnan(X[:, kept]), mean, X[:, kept])
     return (filled - mean) / filled.var(0), kept, mean, filled.var(0)
+# %% q1 wrong: constant up to a relative error
+def prepare(X):
+    known = [X[~np.isnan(X[:, j]), j] for j in range(X.shape[1])]
+    kept = [j for j, v in enumerate(known) if len(v) and np.ptp(v) > 1e-10 * np.abs(v).max()]
+    mean = np.nanmean(X[:, kept], axis=0)
+    filled = np.where(np.isnan(X[:, kept]), mean, X[:, kept])
+    return (filled - mean) / filled.std(0), kept, mean, filled.std(0)
+# %% q1 wrong: a missing entry counts as a second value
+def prepare(X):
+    kept = [j for j in range(X.shape[1]) if len(np.unique(X[:, j])) > 1 and not np.isnan(X[:, j]).all()]
+    mean = np.nanmean(X[:, kept], axis=0)
+    filled = np.where(np.isnan(X[:, kept]), mean, X[:, kept])
+    return (filled - mean) / np.maximum(filled.std(0), 1e-300), kept, mean, filled.std(0)
 
 # %% q2 right: cumulative sums, then up to the end of a group of equal eigenvalues
 def needed_rank(target, share):
@@ -179,6 +192,18 @@ def needed_rank(target, share):
     lam = np.sort(np.diag(target))[::-1]
     for k in range(len(lam) + 1):
         if lam[k:].sum() <= (1 - share + 1e-9) * lam.sum() and (k in (0, len(lam)) or lam[k - 1] > lam[k] + 1e-9 * lam.sum()):
+            return k
+# %% q2 wrong: a tolerance for the share only
+def needed_rank(target, share):
+    lam = np.linalg.eigvalsh(target)[::-1]
+    for k in range(len(lam) + 1):
+        if lam[k:].sum() <= (1 - share + 1e-9) * lam.sum() and (k in (0, len(lam)) or lam[k - 1] > lam[k]):
+            return k
+# %% q2 wrong: a tolerance for uniqueness only
+def needed_rank(target, share):
+    lam = np.linalg.eigvalsh(target)[::-1]
+    for k in range(len(lam) + 1):
+        if lam[k:].sum() <= (1 - share) * lam.sum() and (k in (0, len(lam)) or lam[k - 1] > lam[k] + 1e-9 * lam.sum()):
             return k
 
 # %% q3 right: range by the pivoted QR decomposition, the loss minus the first number
@@ -270,6 +295,18 @@ def two_errors(weights, T):
     W = bw.DeepLinearNetwork(weights).end_to_end()
     P = np.linalg.pinv(W, rcond=1e-9) @ W if W.shape[0] == W.shape[1] else W @ np.linalg.pinv(W, rcond=1e-9)
     return np.trace(T) - np.trace(P @ T), bw.bures_wasserstein(W @ W.T, P @ T @ P, squared=True)
+# %% q3 wrong: an absolute threshold for the singular values
+def two_errors(weights, T):
+    W = bw.DeepLinearNetwork(weights).end_to_end()
+    U, s, _ = np.linalg.svd(W, full_matrices=False)
+    P = U[:, s > 1e-9] @ U[:, s > 1e-9].T
+    return np.trace(T) - np.trace(P @ T), bw.bures_wasserstein(W @ W.T, P @ T @ P, squared=True)
+# %% q3 wrong: the range of W W^T, whose small eigenvalues are rounding errors
+def two_errors(weights, T):
+    W = bw.DeepLinearNetwork(weights).end_to_end()
+    lam, U = np.linalg.eigh(W @ W.T)
+    U = U[:, lam > 1e-18 * lam[-1]]
+    return np.trace(T) - np.trace(U.T @ T @ U), bw.bures_wasserstein(U.T @ W @ W.T @ U, U.T @ T @ U, squared=True)
 
 # %% q4 right: factors and nuclear norms
 def held_out(X, folds):
@@ -402,6 +439,17 @@ def held_out(X, folds):
         S, T, v = bw.Covariance.from_samples((A - m) / d), bw.Covariance.from_samples((B - m) / d), ((B - m) / d).mean(0)
         total = total + np.array([np.sqrt(v @ v + bw.bures_wasserstein(bw.best_low_rank(S, k), T, squared=True)) for k in range(n + 1)])
     return total / len(folds)
+# %% q4 wrong: rows that are in no fold are not used
+def held_out(X, folds):
+    used, total = sorted(i for fold in folds for i in fold), 0
+    for fold in folds:
+        train = X[[i for i in used if i not in fold]] if len(folds) > 1 else np.delete(X, fold, axis=0)
+        mean, scale = train.mean(axis=0), train.std(axis=0)
+        S, Y = bw.Covariance.from_samples((train - mean) / scale), (X[fold] - mean) / scale
+        v, T = Y.mean(axis=0), bw.Covariance.from_samples(Y)
+        total = total + np.array([v @ v + bw.bures_wasserstein((S.eigenvectors[:, :k] * S.eigenvalues[:k]) @ S.eigenvectors[:, :k].T, T,
+                                                               squared=True) for k in range(X.shape[1] + 1)])
+    return total / len(folds)
 
 # %% q5 right: factors of the parts
 def sampling_error(X, orders, a):
@@ -473,6 +521,11 @@ def sampling_error(X, orders, a):
         D = Omega.T @ (bw.Covariance.from_samples(X[o[:a]]).matrix - bw.Covariance.from_samples(X[o[a:]]).matrix) @ Omega
         return np.sum(D**2 / np.add.outer(lam, lam)) / 2
     return a * (len(X) - a) / len(X) ** 2 * np.mean([value(o) for o in orders])
+# %% q5 wrong: the median of the orders
+def sampling_error(X, orders, a):
+    M = len(X)
+    parts = [(bw.Covariance.from_samples(X[o[:a]]), bw.Covariance.from_samples(X[o[a:]])) for o in orders]
+    return a * (M - a) / M**2 * np.median([bw.bures_wasserstein(*pair, squared=True) for pair in parts])
 
 # %% q6 right: another data set with gaps and a constant column, four layers, a wide latent space, lists
 from sklearn.datasets import load_wine
@@ -611,3 +664,31 @@ result = {**result, "weights": list(run.networks[-1].weights), "step": step, "st
           "samples": mean + scale * (latent @ W.T)}
 # %% q6 wrong: not a number
 result = {**result, "weights": [np.full_like(layer, np.nan) for layer in result["weights"]], "loss": float("nan")}
+# %% q6 wrong: few rows, repeated, each with a missing entry
+few = raw[:30].copy()
+few[np.arange(30), np.arange(30)] = np.nan
+few = np.tile(few, (3, 1))
+Z, kept, mean, scale = prepare(few)
+S = bw.Covariance.from_samples(Z)
+k = 5
+start = bw.random_network((k, 20, 20, 30), scale=0.7, rng=6)
+run = bw.gradient_descent(start, bw.BuresLoss(S), 0.025, max_steps=600, tol=0.0)
+W = run.end_to_end[-1]
+U = np.linalg.svd(W, full_matrices=False)[0]
+result = {**result, "data": few, "prepared": Z, "start": list(start.weights), "weights": list(run.networks[-1].weights), "step": 0.025,
+          "steps": 600, "rank": k, "loss": run.loss[-1], "minimum": S.eigenvalues[k:].sum(),
+          "angle": np.degrees(np.arccos(min(1.0, np.linalg.svd(U.T @ S.eigenvectors[:, :k])[1].min()))),
+          "latent": result["latent"][:, :k], "samples": mean + scale * (result["latent"][:, :k] @ W.T)}
+# %% q6 wrong: the best network, made small, as a start
+best = bw.balanced_network(S.eigenvectors[:, :k] * np.sqrt(lam[:k]), (k, 20, 20, n))
+start = [layer / 2 for layer in best.weights]
+run = bw.gradient_descent(bw.DeepLinearNetwork(start), bw.BuresLoss(S), eta, max_steps=500, tol=0.0)
+W = run.end_to_end[-1]
+result = {**result, "start": start, "weights": list(run.networks[-1].weights), "loss": run.loss[-1], "angle": 0.0,
+          "samples": mean + scale * (latent @ W.T)}
+# %% q6 wrong: one latent number, used for all coordinates
+latent = np.repeat(latent[:, :1], latent.shape[1], axis=1)
+result = {**result, "latent": latent, "samples": mean + scale * (latent @ W.T)}
+# %% q6 wrong: latent vectors with a mean
+latent = latent / 2 + 0.9
+result = {**result, "latent": latent, "samples": mean + scale * (latent @ W.T)}
