@@ -89,6 +89,7 @@ def test_marks_by_hand_survive_everything(classroom, monkeypatch):
     # Feedback shows the person's marks and words, and no hidden test.
     make_feedback(again.problem_set, roster, again.course, say=said.append)
     page = (again.course / "feedback" / "ada" / "ps1" / "ps1.html").read_text(encoding="utf-8")
+    assert any(line.startswith("Not all is marked by hand yet") and "ada" in line for line in said)
     assert "well done" in page and "A better proof." in page and "hidden_rng" not in page
     assert lines_of(refresh_csv(again.problem_set, roster, again.course))["ada"]["score"] == "31.5"
 

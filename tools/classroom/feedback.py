@@ -20,7 +20,11 @@ def make_feedback(problem_set: ProblemSet, roster: Path | None, course: Path = C
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for page in pages:
             archive.write(page, f"{page.parts[-3]}_{name}.html")
-    say(f"{len(pages)} feedback pages: {path}")
+    say(f"{len(pages)} feedback page{'s' * (len(pages) != 1)}: {path}")
+    waiting = [student for student, found in Records(problem_set, course).scores().items() if found["waiting"]]
+    if waiting:
+        say(f"Not all is marked by hand yet; what waits is shown with 0 points on the pages of {', '.join(sorted(waiting)[:10])}"
+            f"{' and others' * (len(waiting) > 10)}.")
     if roster:
         say(f"Grades: {refresh_csv(problem_set, roster, course)}")
     return path
