@@ -15,7 +15,12 @@ def close(value, expected, rtol=1e-8, atol=0.0):
     >>> close(3.1, 3)
     Traceback (most recent call last):
     AssertionError: the result is 3.1, expected 3
+    >>> close(None, 3)
+    Traceback (most recent call last):
+    AssertionError: there is no result: is a return missing?
     """
+    if value is None:
+        raise AssertionError("there is no result: is a return missing?")
     expected = np.asarray(expected)
     if expected.ndim == 0 and not isinstance(value, numbers.Number):
         if np.shape(value) != ():

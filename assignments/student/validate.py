@@ -54,10 +54,10 @@ def run(nb, folder):
 
 
 def problem(cell):
-    """The last line of the error of a cell, or None."""
+    """The first line of the error of a cell, or None."""
     for output in cell.get("outputs", []):
         if output.output_type == "error":
-            return f"{output.ename}: {output.evalue}".strip().rstrip(":").split("\n")[0]
+            return f"{output.ename}: {output.evalue.strip()}".split("\n")[0].strip().rstrip(":")
     return None
 
 

@@ -90,6 +90,8 @@ def run_cell(shell, pictures, source, seconds):
             if not result.success:
                 problem = result.error_before_exec or result.error_in_exec
                 error = [type(problem).__name__, str(problem)[:500], "\n".join(trace)[-4000:]]
+            elif trace:      # the cell ran, but a figure or a value could not be displayed
+                error = ["NotDisplayed", trace[-1][:500], "\n".join(trace)[-4000:]]
         except TooSlow as late:
             error = ["TooSlow", str(late), ""]
     return {"text": text.getvalue(), "pictures": list(pictures), "error": error}
