@@ -8,7 +8,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book test lab refresh ledger experiments clean \
+.PHONY: help env book test lab refresh ledger experiments bench clean \
         classroom release validate grade feedback test-classroom rehearse
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make refresh  run all notebooks again and store their outputs"
 	@echo "make ledger   measure the residuals of the statement ledger again"
 	@echo "make experiments  compute the stored tables again (QUICK=1: a small part, compared)"
+	@echo "make bench    measure speed and accuracy against other libraries (QUICK=1: a small part, not stored)"
 	@echo "make release  the students' archives of the problem sets (SET=ps1 for one of them)"
 	@echo "make validate NOTEBOOK=ps1.ipynb                             check a notebook before it is handed in"
 	@echo "make grade    SET=ps1 SUBMISSIONS=folder ROSTER=roster.csv   grade in a sandbox; writes a CSV of grades"
@@ -60,6 +61,16 @@ else
 	@$(BIN)/python tools/experiments.py
 endif
 
+bench:
+	@$(PYTHON) tools/setup_env.py .venv-bench requirements-bench.txt
+ifdef QUICK
+	@.venv-bench/bin/python -m benchmarks quick
+else
+	@echo "Measuring; leave the machine alone meanwhile (about an hour; PARTS=\"training flows\" for some parts only) ..."
+	@.venv-bench/bin/python -m benchmarks $(PARTS)
+	@$(MAKE) --no-print-directory refresh NOTEBOOKS=chapters/measurements.ipynb
+endif
+
 classroom:
 	@$(PYTHON) tools/setup_env.py $(VENV) requirements.txt requirements-grading.txt
 
@@ -86,5 +97,5 @@ rehearse: classroom
 	@$(BIN)/python tests/classroom/rehearsal.py $(SET)
 
 clean:
-	rm -rf _build .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV)
+	rm -rf _build .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV) .venv-bench
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Speed and accuracy of bwlib against other libraries: ``make bench``, or ``python -m benchmarks``."""
