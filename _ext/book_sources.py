@@ -20,6 +20,8 @@ PREFIX = {"theorem": "thm-", "proposition": "prop-", "lemma": "lem-", "corollary
 PROVENANCE = {"classical": "classical", "paper": "the paper", "ours": "this book"}
 RESIDUALS = ROOT / "tests" / "test_statements" / "residuals.json"
 
+REFERENCE = re.compile(r"\{(prf:ref|eq|numref|ref)\}`(?:[^`<]*<)?([^`>]+)>?`")
+EQUATION = re.compile(r"\$\$\s*\((eq-[\w-]+)\)")
 FENCE = re.compile(r"^(?P<fence>:{3,}|`{3,})\{(?P<name>[\w:-]+)\}[ \t]*(?P<title>.*)$")
 
 
@@ -43,6 +45,11 @@ class Directive:
         return self.options.get("class", "").split()
 
 
+def referred(text: str, *roles: str) -> list[str]:
+    """The labels that a text refers to, each once, in the order of their first occurrence."""
+    return list(dict.fromkeys(label.strip() for role, label in REFERENCE.findall(text) if not roles or role in roles))
+
+
 @dataclass
 class Statement:
     """A numbered theorem, proposition, lemma or corollary with what stands behind it."""
@@ -57,12 +64,21 @@ class Statement:
         return self.directive.label
 
     @property
+    def kind(self) -> str:
+        return self.directive.name.removeprefix("prf:").title()
+
+    @property
     def provenance(self) -> list[str]:
         return [c for c in self.directive.classes if c in PROVENANCE]
 
     @property
     def test_name(self) -> str:
         return "test_" + self.label.replace("-", "_")
+
+    @property
+    def text(self) -> str:
+        """The statement and its proof."""
+        return self.directive.body + "\n\n" + (self.proof.body if self.proof else "")
 
 
 @dataclass(eq=False)
@@ -93,6 +109,21 @@ class Page:
     @property
     def text(self) -> str:
         return "\n\n".join(c.source for c in self.cells if c.cell_type == "markdown")
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Everything on the page that can be referred to."""
+        found = [d.label for d in self.directives if d.label]
+        found += re.findall(r"^\(([\w:-]+)\)=\s*$", self.text, re.M)
+        found += EQUATION.findall(self.text)
+        figures = (c.metadata.get("mystnb", {}).get("figure", {}) for c in self.cells)
+        return found + [f["name"] for f in figures if f.get("name")]
+
+    @cached_property
+    def glance(self) -> dict[str, str]:
+        """The box at the head of a chapter: "What you will learn", "What you need", "Time" and their texts."""
+        box = next((d for d in self.directives if d.name == "admonition" and d.title == "At a glance"), None)
+        return dict(re.findall(r"\*\*([^*]+)\.\*\*\s+(.*?)\s*(?=\n\n|\Z)", box.body, re.S)) if box else {}
 
     @cached_property
     def statements(self) -> list[Statement]:
@@ -150,6 +181,23 @@ def pages() -> list[Page]:
     folder = ROOT / "chapters"
     files = [p for p in folder.iterdir() if p.suffix in (".ipynb", ".md")] if folder.is_dir() else []
     return [Page(p) for p in sorted(files)]
+
+
+def uses(found: list[Statement]) -> dict[str, list[str]]:
+    """Label of each statement -> the labels of the other ones that it or its proof refers to.
+
+    A reference to a formula counts for the statement that contains it, or whose proof does.
+    """
+    home = {name: s.label for s in found for name in [s.label, *EQUATION.findall(s.text)]}
+    links = {s.label: dict.fromkeys(home[name] for name in referred(s.text) if name in home) for s in found}
+    return {label: [other for other in used if other != label] for label, used in links.items()}
+
+
+def prerequisites(found: list[Page]) -> dict[str, list[str]]:
+    """Page of each chapter -> the pages that its paragraph "What you need" refers to."""
+    home = {label: page.docname for page in found for label in page.labels}
+    return {page.docname: list(dict.fromkeys(home[label] for label in referred(page.glance["What you need"])))
+            for page in found if page.glance}
 
 
 def statement_tests() -> dict[str, tuple[Path, bool]]:

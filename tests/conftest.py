@@ -1,13 +1,18 @@
-"""Fixtures of all tests: ``residual`` for the statements of the book."""
+"""Fixtures of all tests: ``residual`` for the statements of the book, ``html`` and ``soups`` for the built pages."""
 from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import matplotlib
 import pytest
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "_ext"))
@@ -50,3 +55,45 @@ def pytest_sessionfinish(session):
         known[name]["residual"] = min(known[name].values())
     text = json.dumps(known, indent=1, sort_keys=True) + "\n"
     book_sources.RESIDUALS.write_text(text, encoding="utf-8")
+
+
+def build_book(source: Path) -> subprocess.CompletedProcess:
+    """Copy what the book is made of into a new folder, and build it there with warnings as errors."""
+    for name in ("_config.yml", "_toc.yml", "_ext", "_static", "_latex", "chapters", "bwlib", "tests"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        elif (ROOT / name).exists():
+            shutil.copy(ROOT / name, source / name)
+    env = dict(os.environ, PYTHONPATH=str(source), PYTHONWARNINGS="default")
+    return subprocess.run([sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build",
+                           "-W", "-n", "--keep-going", "--quiet", "."], cwd=source, env=env,
+                          capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory) -> Path:
+    """The book, built from nothing into a temporary folder, once for all workers of pytest-xdist."""
+    run = tmp_path_factory.getbasetemp()
+    folder = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "book"
+    outcome = folder / "outcome.json"
+    try:
+        folder.mkdir()
+    except FileExistsError:  # another worker is building
+        deadline = time.monotonic() + 900
+        while not outcome.exists():
+            assert time.monotonic() < deadline, "another worker did not finish the book"
+            time.sleep(0.5)
+    else:
+        (folder / "source").mkdir()
+        built = build_book(folder / "source")
+        (folder / "part").write_text(json.dumps([built.returncode, built.stdout + built.stderr]), encoding="utf-8")
+        (folder / "part").rename(outcome)
+    code, log = json.loads(outcome.read_text(encoding="utf-8"))
+    assert code == 0, "\n".join(line for line in log.splitlines() if "WARNING" in line) + log[-3000:]
+    return folder / "source" / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def soups(html) -> dict[Path, BeautifulSoup]:
+    files = [p for p in html.rglob("*.html") if not {"_static", "_sources"} & set(p.relative_to(html).parts)]
+    return {p: BeautifulSoup(p.read_text(encoding="utf-8"), "html.parser") for p in files}

@@ -2,11 +2,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,7 +21,6 @@ NOTEBOOKS = [p for p in PAGES if p.path.suffix == ".ipynb"]
 CHAPTERS = [p for p in NOTEBOOKS if p.is_chapter]
 STATEMENTS = [s for p in PAGES for s in p.statements]
 TESTS = book_sources.statement_tests()
-REFERENCE = re.compile(r"\{(prf:ref|eq|numref|ref)\}`(?:[^`<]*<)?([^`>]+)>?`")
 CODE = re.compile(r"(?ms)^(```+|~~~+).*?^\1|`[^`\n]+`")
 
 
@@ -180,20 +176,11 @@ def test_source_is_plain(page):
             assert base in (*book_sources.KINDS, "definition", "proof"), f"{d.name} is not a kind of this book"
 
 
-def labels_of(page) -> list[str]:
-    found = [d.label for d in page.directives if d.label]
-    found += re.findall(r"^\(([\w:-]+)\)=\s*$", page.text, re.M)
-    found += re.findall(r"\$\$\s*\((eq-[\w-]+)\)", page.text)
-    found += [c.metadata["mystnb"]["figure"]["name"] for c in page.cells
-              if c.metadata.get("mystnb", {}).get("figure", {}).get("name")]
-    return found
-
-
 def test_labels():
-    count = Counter(label for page in PAGES for label in labels_of(page))
+    count = Counter(label for page in PAGES for label in page.labels)
     assert [label for label, n in count.items() if n > 1] == [], "labels given twice"
-    dangling = {f"{page.path.name}: {target}" for page in PAGES for _, target in REFERENCE.findall(page.text)
-                if target.strip() not in count and not target.startswith(("chapters/", "/"))}
+    dangling = {f"{page.path.name}: {target}" for page in PAGES for target in book_sources.referred(page.text)
+                if target not in count and not target.startswith(("chapters/", "/"))}
     assert not dangling
 
 
@@ -228,32 +215,6 @@ def test_table_of_contents_is_complete():
 
 
 # ---------------------------------------------------------------- the built pages
-
-
-@pytest.fixture(scope="session")
-def html(tmp_path_factory) -> Path:
-    """The book, built from nothing into a temporary folder with warnings as errors."""
-    folder = tmp_path_factory.mktemp("book")
-    source = folder / "source"
-    wanted = ("_config.yml", "_toc.yml", "_ext", "_static", "_latex", "chapters", "bwlib", "tests")
-    source.mkdir()
-    for name in wanted:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        elif (ROOT / name).exists():
-            shutil.copy(ROOT / name, source / name)
-    env = dict(os.environ, PYTHONPATH=str(source), PYTHONWARNINGS="default")
-    built = subprocess.run([sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build",
-                            "-W", "-n", "--keep-going", "--quiet", "."], cwd=source, env=env,
-                           capture_output=True, text=True)
-    assert built.returncode == 0, (built.stdout + built.stderr)[-5000:]
-    return source / "_build" / "html"
-
-
-@pytest.fixture(scope="session")
-def soups(html) -> dict[Path, BeautifulSoup]:
-    files = [p for p in html.rglob("*.html") if not {"_static", "_sources"} & set(p.relative_to(html).parts)]
-    return {p: BeautifulSoup(p.read_text(encoding="utf-8"), "html.parser") for p in files}
 
 
 def chapter_soups(html, soups):
