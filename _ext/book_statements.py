@@ -4,6 +4,8 @@ A theorem, proposition, lemma or corollary carries one of the classes ``classica
 and ``ours``; the badge says "classical", "the paper" or "this book".  The directive
 ``statement-ledger`` lists every statement with its proof or citation, its test, and the largest
 residual that the test saw (see ``book_sources``; the numbers are stored by ``make ledger``).
+At the foot of each statement one line links to its row of the ledger and to the statements
+that use it.
 """
 from __future__ import annotations
 
@@ -14,10 +16,13 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from sphinx.util.nodes import make_refnode
 
 sys.path.insert(0, str(Path(__file__).parent))
 import book_sources  # noqa: E402
+import book_tests  # noqa: E402
+from book_links import chapter_number, link, link_to, number, statements, users  # noqa: E402
+
+LEDGER = "chapters/statement_ledger"
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +36,23 @@ def add_badges(app, doctree):
             logger.warning("more than one of the classes %s", kinds, location=node)
         text = book_sources.PROVENANCE[kinds[0]]
         node[0] += [nodes.Text(" "), nodes.inline("", text, classes=["provenance", f"provenance-{kinds[0]}"])]
+
+
+def add_feet(app, doctree, docname):
+    """One line at the foot of each statement: its users, and its row of the ledger."""
+    if app.builder.format != "html":
+        return
+    for box in list(doctree.findall(nodes.Admonition)):
+        label = box.get("label")
+        if label not in statements():
+            continue
+        foot = nodes.paragraph(classes=["statement-foot"])
+        for n, other in enumerate(users()[label]):
+            foot += nodes.Text(", " if n else "Used in ")
+            foot += link_to(app, docname, other, number(app.env, other))
+        foot += nodes.Text(". " if users()[label] else "")
+        foot += link(app, docname, LEDGER, f"ledger-{label}", "Ledger")
+        box += foot
 
 
 class ledger(nodes.General, nodes.Element):
@@ -57,23 +79,18 @@ def fill_ledger(app, doctree, docname):
 def chapter_table(app, docname, page, tests, seen):
     env = app.env
     source = env.get_doctree(page.docname)
-    title = env.titles[page.docname]
-    number = ".".join(map(str, title.get("secnumber", ())))
     heading = nodes.rubric(classes=["ledger-chapter"])
-    heading += make_refnode(app.builder, docname, page.docname, None,
-                            nodes.Text(f"{number + ' ' if number else ''}{title.astext()}"))
+    title = f"{chapter_number(env, page.docname)} {env.titles[page.docname].astext()}"
+    heading += link(app, docname, page.docname, None, title.strip())
     rows = [row(app, docname, page, source, s, tests, seen) for s in page.statements]
     return [heading, table(("Statement", "Origin", "Proof", "Test", "Residual, bound"), rows, (30, 10, 14, 28, 18))]
 
 
 def row(app, docname, page, source, statement, tests, seen):
-    env, label = app.env, statement.label
+    label = statement.label
     box = next((n for n in source.findall(nodes.Admonition) if label in n.get("ids", [])), None)
-    counter = box["countertype"] if box else "theorem"
-    number = env.toc_fignumbers.get(page.docname, {}).get(counter, {}).get(label, ())
-    kind = statement.directive.name.removeprefix("prf:").title()
-    name = nodes.paragraph()
-    name += link(app, docname, page.docname, label, f"{kind} {'.'.join(map(str, number))}")
+    name = nodes.paragraph(ids=[f"ledger-{label}"])
+    name += link_to(app, docname, label, f"{statement.kind} {number(app.env, label)}")
     if box and statement.directive.title:
         words = [c.deepcopy() for c in box[0].children
                  if not (isinstance(c, nodes.inline) and "provenance" in c["classes"])]
@@ -91,7 +108,7 @@ def row(app, docname, page, source, statement, tests, seen):
         proof = nodes.inline("", "missing", classes=["ledger-missing"])
 
     if statement.test_name in tests:
-        test = nodes.literal("", statement.test_name.removeprefix("test_"))
+        test = book_tests.link(app, docname, statement.test_name)
     else:
         test = nodes.inline("", "missing", classes=["ledger-missing"])
     found = seen.get(statement.test_name)
@@ -102,10 +119,6 @@ def row(app, docname, page, source, statement, tests, seen):
     else:
         size = nodes.inline("", "not recorded", classes=["ledger-missing"])
     return name, badge, proof, test, size
-
-
-def link(app, docname, target, anchor, text):
-    return make_refnode(app.builder, docname, target, anchor, nodes.Text(text))
 
 
 def cited(app, docname, key):
@@ -142,4 +155,5 @@ def setup(app):
     app.add_directive("statement-ledger", StatementLedger)
     app.connect("doctree-read", add_badges)
     app.connect("doctree-resolved", fill_ledger)
+    app.connect("doctree-resolved", add_feet)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
