@@ -226,6 +226,7 @@ def _write(path: Path, table: Sequence[Row]) -> None:
     os.replace(draft, path)
 
 
+#: Depths, floors of the spectrum and sizes of the smoothing in the paper's grid.
 AUTHORS_GRID = {"depth": (1, 7, *range(10, 101, 5)), "floor": (0.0, *np.arange(0.5, 5.1, 0.5).tolist()),
                 "tau": (0.0, 0.1, 0.5, 1.0)}
 
