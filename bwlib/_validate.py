@@ -30,8 +30,10 @@ def real_array(x: ArrayLike, name: str) -> Array:
         raise TypeError(f"{name} must be a rectangular array of real numbers; {error}") from None
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold real numbers (integers or floats), got dtype {raw.dtype}")
-    with np.errstate(over="ignore"):
-        array = np.asarray(raw, dtype=np.float64)
+    array = raw
+    if raw.dtype != np.float64:
+        with np.errstate(over="ignore"):
+            array = raw.astype(np.float64)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite entries "
                          f"among {array.size}")
@@ -105,13 +107,13 @@ def sequence(x: Iterable, name: str) -> list:
     return list(x)
 
 
-def same_stacks(**arrays: Array) -> None:
-    """Refuse matrices whose leading axes do not broadcast."""
+def same_stacks(**shapes: tuple[int, ...]) -> None:
+    """Refuse shapes of matrices whose leading axes do not broadcast."""
     try:
-        np.broadcast_shapes(*(x.shape[:-2] for x in arrays.values()))
+        np.broadcast_shapes(*(shape[:-2] for shape in shapes.values()))
     except ValueError:
-        raise ValueError(f"{' and '.join(arrays)} must have leading axes that broadcast, got the shapes "
-                         f"{' and '.join(str(x.shape) for x in arrays.values())}") from None
+        raise ValueError(f"{' and '.join(shapes)} must have leading axes that broadcast, got the shapes "
+                         f"{' and '.join(map(str, shapes.values()))}") from None
 
 
 def generator(rng: np.random.Generator | int) -> np.random.Generator:

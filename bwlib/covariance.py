@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,12 +12,15 @@ from . import _validate as check
 from ._validate import EPS, Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class Covariance:
     r"""A positive semidefinite matrix, or a stack of them, with its spectrum :math:`\Sigma=\Omega\Lambda\Omega^\top`.
 
     Eigenvalues below the noise level ``n * eps * eigenvalues[0]`` are set to zero, so that singular covariances stay
     singular; an eigenvalue below ``-100`` times that level is an error.  All arrays are read-only.
+
+    In high dimension a covariance of low rank is given by a factor (:meth:`from_factor`) or by samples
+    (:meth:`from_samples`).  Then no n x n array is formed, unless ``matrix``, ``root`` or all ``eigenvectors`` are asked for.
 
     Parameters
     ----------
@@ -53,21 +56,61 @@ class Covariance:
     Book: chapter "Linear generators" and the matrix toolbox.
     """
 
-    matrix: Array
-    eigenvalues: Array = field(init=False, repr=False)
-    eigenvectors: Array = field(init=False, repr=False)
+    eigenvalues: Array
+    _axes: Array  # the first eigenvectors; the eigenvalues of the others are zero
 
-    def __post_init__(self) -> None:
-        matrix, noise = check.symmetric(self.matrix, "matrix")
+    def __init__(self, matrix: ArrayLike) -> None:
+        matrix, noise = check.symmetric(matrix, "matrix")
         lam, Omega = np.linalg.eigh(matrix)
         lam, Omega = lam[..., ::-1], Omega[..., ::-1]
         largest = np.abs(lam).max(axis=-1, keepdims=True)
         if (lam < -100 * noise * largest).any():
             raise ValueError(f"matrix must be positive semidefinite, but its smallest eigenvalue is {lam.min():.3g} "
                              f"(largest: {largest.max():.3g}). Did you pass a difference of covariances?")
-        lam = np.where(lam <= noise * largest, 0.0, lam)
-        for name, value in (("matrix", matrix), ("eigenvalues", lam), ("eigenvectors", Omega)):
-            object.__setattr__(self, name, _read_only(np.ascontiguousarray(value)))
+        self._keep(matrix=matrix, eigenvalues=np.where(lam <= noise * largest, 0.0, lam), _axes=Omega)
+
+    def _keep(self, **arrays: Array) -> None:
+        for name, array in arrays.items():
+            object.__setattr__(self, name, _read_only(np.ascontiguousarray(array)))
+
+    def __repr__(self) -> str:
+        return f"Covariance(shape={self.shape})"
+
+    @classmethod
+    def from_factor(cls, F: ArrayLike) -> Covariance:
+        r"""The covariance :math:`FF^\top` of a factor, without forming it when the factor is thin.
+
+        From the thin SVD :math:`F=U\operatorname{diag}(s)V^\top`: eigenvalues :math:`s^2`, and ``factor`` becomes
+        :math:`U\operatorname{diag}(s)` without its null columns.  Singular values below ``max(n, r) * eps * s[0]`` are
+        zero, so the eigenvalues are known down to ``eps**2`` of the largest one.
+
+        Parameters
+        ----------
+        F : array, shape (..., n, r)
+            Any number of columns.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``F`` is not a real, finite, non-empty matrix, or its squared singular values overflow.
+
+        Examples
+        --------
+        >>> Sigma0 = Covariance.from_factor(np.ones((20_000, 1)))
+        >>> Sigma0.dim, Sigma0.rank, round(Sigma0.trace, 6)
+        (20000, 1, 20000.0)
+        """
+        F = check.matrix(F, "F")
+        U, s, _ = compact_svd(F)
+        lam = np.zeros(F.shape[:-1])
+        with np.errstate(over="ignore"):
+            lam[..., :s.shape[-1]] = s**2
+        if not np.isfinite(lam).all():
+            raise ValueError(f"F must have singular values whose squares are finite, got {s.max():.3g}")
+        Sigma = object.__new__(cls)
+        Sigma._keep(eigenvalues=lam, _axes=U)
+        Sigma._keep(factor=Sigma.principal_factor)
+        return Sigma
 
     @classmethod
     def from_spectrum(cls, eigenvalues: ArrayLike, *, rng: np.random.Generator | int | None = None,
@@ -117,7 +160,8 @@ class Covariance:
     def from_samples(cls, X: ArrayLike, *, center: bool = True) -> Covariance:
         r"""The empirical covariance :math:`\frac1M\sum_i(x_i-\bar x)(x_i-\bar x)^\top` of the rows of ``X``.
 
-        The divisor is the number of samples :math:`M` (maximum likelihood), also when ``center`` is true.
+        The divisor is the number of samples :math:`M` (maximum likelihood), also when ``center`` is true.  With fewer
+        samples than dimensions the covariance is kept as a factor, see :meth:`from_factor`.
 
         Parameters
         ----------
@@ -133,12 +177,47 @@ class Covariance:
         samples = check.matrix(X, "X", stacks=False)
         if center:
             samples = samples - samples.mean(axis=0)
+        if len(samples) < samples.shape[1]:
+            return cls.from_factor(samples.T / np.sqrt(len(samples)))
         return cls(samples.T @ samples / len(samples))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape (..., n, n)."""
+        return (*self.eigenvalues.shape, self.dim)
 
     @property
     def dim(self) -> int:
         """The dimension ``n``."""
-        return self.matrix.shape[-1]
+        return self.eigenvalues.shape[-1]
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether it was given by a factor with fewer columns than rows."""
+        return self._axes.shape[-1] < self.dim
+
+    @cached_property
+    def matrix(self) -> Array:
+        F = self.factor
+        return _read_only(F @ F.mT)
+
+    @cached_property
+    def eigenvectors(self) -> Array:
+        return self.leading(self.dim)
+
+    def leading(self, k: int) -> Array:
+        """The eigenvectors of the ``k`` largest eigenvalues, shape (..., n, k), read-only.
+
+        Examples
+        --------
+        >>> Covariance.from_factor([[3.0], [4.0]]).leading(1).round(12).tolist()
+        [[0.6], [0.8]]
+        """
+        k, p = check.integer(k, "k", 0, self.dim), self._axes.shape[-1]
+        if k <= p:
+            return self._axes[..., :k]
+        rest = np.linalg.qr(self._axes, mode="complete")[0][..., p:k]
+        return _read_only(np.concatenate([self._axes, rest], axis=-1))
 
     @cached_property
     def rank(self) -> int | np.ndarray:
@@ -156,23 +235,31 @@ class Covariance:
     def factor(self) -> Array:
         r"""A factor :math:`F`, shape (..., n, r), with :math:`\Sigma=FF^\top`.
 
-        The Cholesky factor when the matrix is positive definite; otherwise :math:`\Omega\Lambda^{1/2}` restricted to
-        the positive eigenvalues (in a stack: to the largest rank, padded with zero columns), with one zero column
-        for the zero matrix.
+        The Cholesky factor when a positive definite matrix was given; otherwise ``principal_factor``.
         """
-        rank = int(np.max(self.rank))
         if np.min(self.rank) == self.dim:
             try:
                 return _read_only(np.linalg.cholesky(self.matrix))
             except np.linalg.LinAlgError:  # positive definite, but only just
                 pass
-        return _read_only((self.eigenvectors * np.sqrt(self.eigenvalues)[..., None, :])[..., :max(rank, 1)])
+        return self.principal_factor
+
+    @cached_property
+    def principal_factor(self) -> Array:
+        r"""The factor :math:`\Omega\Lambda^{1/2}` restricted to the positive eigenvalues: orthogonal columns, descending.
+
+        In a stack it is restricted to the largest rank and padded with zero columns; of the zero matrix it is one zero
+        column.
+        """
+        r = max(int(np.max(self.rank)), 1)
+        return _read_only(self._axes[..., :r] * np.sqrt(self.eigenvalues[..., None, :r]))
 
     @cached_property
     def root(self) -> Array:
         r"""The symmetric square root :math:`\Sigma^{1/2}`: for formulas on the page; computations use ``factor``."""
-        Omega = self.eigenvectors
-        return _read_only((Omega * np.sqrt(self.eigenvalues)[..., None, :]) @ Omega.mT)
+        Omega = self._axes
+        lam = self.eigenvalues[..., None, :Omega.shape[-1]]
+        return _read_only((Omega * np.sqrt(lam)) @ Omega.mT)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -187,8 +274,8 @@ def as_covariance(A: Covariance | ArrayLike, name: str, *, stacks: bool = True) 
             A = Covariance(A)  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:
             raise type(error)(str(error).replace("matrix must", f"{name} must", 1)) from None
-    if A.matrix.ndim > 2 and not stacks:
-        raise ValueError(f"{name} must be one covariance of shape (n, n), got a stack {A.matrix.shape}")
+    if len(A.shape) > 2 and not stacks:
+        raise ValueError(f"{name} must be one covariance of shape (n, n), got a stack {A.shape}")
     return A
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +13,7 @@ from ._validate import Array
 from .covariance import Covariance, as_covariance
 from .losses import Loss, check_fit, check_loss
 from .networks import DeepLinearNetwork
-from .trajectory import Row, Status, Trajectory, Workspace, trajectory
+from .trajectory import Iterate, Status, Trajectory, Workspace, trajectory
 
 DIVERGENCE_FACTOR = 1e6
 
@@ -68,29 +67,27 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
     wanted = _recording(record_every)
 
     work = Workspace([W.shape for W in weights], loss)
-    current = work.evaluate(0.0, weights)
-    if not current.is_finite():
-        raise ValueError("network must have a finite loss and gradient at the start, but they overflow; rescale it")
-    rows = [current]
-    ceiling = DIVERGENCE_FACTOR * max(current.loss, loss.minimum(0))
+    current, following = Iterate(work), Iterate(work)
+    np.concatenate([W.ravel() for W in weights], out=current.parameters)
     status = Status.MAX_STEPS
-    parameters, spare = np.concatenate([W.ravel() for W in weights]), np.empty_like(work.gradient)
-    layers, spare_layers = work.layers(parameters), work.layers(spare)
     with tqdm(total=max_steps, disable=not progress, unit="step") as bar, np.errstate(over="ignore", invalid="ignore"):
+        if not current.evaluate():
+            raise ValueError("network must have a finite loss and gradient at the start, but they overflow; rescale it")
+        rows = [current.row()]
+        ceiling = DIVERGENCE_FACTOR * max(current.loss, loss.minimum(0))
         try:
             for step in range(1, max_steps + 1):
                 if current.gradient_norm <= tol:
                     break
-                np.multiply(work.gradient, -eta, out=spare)
-                spare += parameters
-                following = work.evaluate(eta * step, spare_layers)
-                if not following.is_finite():
+                np.multiply(work.gradient, -eta, out=following.parameters)
+                following.parameters += current.parameters
+                following.t = eta * step
+                if not following.evaluate():
                     status = Status.NON_FINITE
                     break
-                current = following
-                parameters, spare, layers, spare_layers = spare, parameters, spare_layers, layers
+                current, following = following, current
                 if wanted(step):
-                    rows.append(_kept(current))
+                    rows.append(current.row())
                 bar.update()
                 if current.loss > ceiling:
                     status = Status.DIVERGED
@@ -100,7 +97,7 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
     if status is Status.MAX_STEPS and current.gradient_norm <= tol:
         status = Status.CONVERGED
     if rows[-1].t != current.t:
-        rows.append(_kept(current))
+        rows.append(current.row())
     return trajectory(rows, loss, status, f"after {round(current.t / eta)} steps",
                       is_network=isinstance(network, DeepLinearNetwork))
 
@@ -140,7 +137,8 @@ def subspace_iteration(target: Covariance | ArrayLike, W0: ArrayLike, steps: int
     target = as_covariance(target, "target", stacks=False)
     W0 = check.matrix(W0, "W0", rows=target.dim, stacks=False)
     steps, k = check.integer(steps, "steps", 0), W0.shape[1]
-    X = target.root @ W0
+    F = target.principal_factor
+    X = F @ (target.leading(F.shape[1]).T @ W0)
     rank = int(np.linalg.matrix_rank(X))
     if rank < k:
         raise ValueError(f"W0 must have {k} columns that are independent after multiplication by the root of the target, "
@@ -148,7 +146,7 @@ def subspace_iteration(target: Covariance | ArrayLike, W0: ArrayLike, steps: int
     bases = np.empty((steps + 1, *X.shape))
     bases[0] = _orthonormal(X)
     for t in range(steps):
-        bases[t + 1] = _orthonormal(target.matrix @ bases[t])
+        bases[t + 1] = _orthonormal(F @ (F.T @ bases[t]))
     return bases
 
 
@@ -167,11 +165,6 @@ def start_weights(network: DeepLinearNetwork | ArrayLike, loss: Loss) -> list[Ar
         weights = [check.matrix(network, "network", stacks=False)]
     check_fit(weights[-1], loss)
     return weights
-
-
-def _kept(row: Row) -> Row:
-    """A row with copies of the layers, which the next steps overwrite."""
-    return replace(row, W=row.W.copy(), weights=[W.copy() for W in row.weights])
 
 
 def _recording(record_every: int | Iterable[int]) -> Callable[[int], bool]:

@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike
 
 from . import _validate as check
 from ._validate import EPS, Array
+from ._lapack import squares
 from .covariance import Covariance, as_covariance, compact_svd
+
+FAR = 0.1  # squared distances above this share of the traces are differences of traces without loss
 
 
 def bures_wasserstein_factors(W: ArrayLike, A: ArrayLike, *, squared: bool = False) -> float | Array:
@@ -49,7 +52,7 @@ def bures_wasserstein_factors(W: ArrayLike, A: ArrayLike, *, squared: bool = Fal
     """
     W = check.matrix(W, "W")
     A = check.matrix(A, "A", rows=W.shape[-2])
-    check.same_stacks(W=W, A=A)
+    check.same_stacks(W=W.shape, A=A.shape)
     return _finish(factor_distance(W, A), squared)
 
 
@@ -89,6 +92,8 @@ def bures_wasserstein(A: Covariance | ArrayLike, B: Covariance | ArrayLike, *, s
     Book: "The distance between Gaussians". Sources: Olkin and Pukelsheim (1982), Gelbrich (1990).
     """
     A, B = _covariance_pair(A, B)
+    if A.is_thin or B.is_thin:
+        return _finish(factor_distance(A.factor, B.factor), squared)
     return _finish(_pairwise(_matrix_distance, A.matrix, B.matrix, B.eigenvalues[..., None, :], B.eigenvectors,
                              A.factor, B.factor), squared)
 
@@ -167,39 +172,11 @@ def geodesic(A: Covariance | ArrayLike, B: Covariance | ArrayLike, s: float) -> 
     return M @ M.mT
 
 
-def align(W: Array, A: Array) -> tuple[Array, Array, Array, Array, Array]:
-    r"""The squared distance of :math:`WW^\top` and :math:`AA^\top`, the residual :math:`W-AUV^\top`, and the thin SVD
-    ``U, s, Vt`` of ``A.T @ W``.
-
-    The squared distance is :math:`\|W-AUV^\top\|_F^2+\|A-AUU^\top\|_F^2`; the second part is out of the reach of a
-    thinner ``W``.
-    """
-    U, s, Vt = np.linalg.svd(A.mT @ W, full_matrices=False)
-    AU = A @ U
-    residual = W - AU @ Vt
-    squared = _squares(residual)
-    if W.shape[-1] < A.shape[-1]:
-        squared = squared + _out_of_reach(A, U, AU)
-    return squared, residual, U, s, Vt
-
-
-def _out_of_reach(A: Array, U: Array, AU: Array) -> Array:
-    """The squared norm of ``A - A U U.T``; as a difference of squares where it is no small one."""
-    whole = _squares(A)
-    rest = whole - _squares(AU)
-    return rest if np.all(rest > 0.1 * whole) else _squares(A - AU @ U.mT)
-
-
-def _squares(X: Array) -> Array:
-    """The squared Frobenius norms."""
-    return np.asarray(np.vdot(X, X)) if X.ndim == 2 else np.einsum("...ij,...ij->...", X, X)
-
-
 def _covariance_pair(A: Covariance | ArrayLike, B: Covariance | ArrayLike) -> tuple[Covariance, Covariance]:
     A, B = as_covariance(A, "A"), as_covariance(B, "B")
     if A.dim != B.dim:
         raise ValueError(f"A and B must have the same dimension, got {A.dim} and {B.dim}")
-    check.same_stacks(A=A.matrix, B=B.matrix)
+    check.same_stacks(A=A.shape, B=B.shape)
     return A, B
 
 
@@ -230,11 +207,38 @@ def factor_distance(W: Array, A: Array) -> Array:
     """
     if not (_is_moderate(W) and _is_moderate(A)):
         return _pairwise(_scaled_distance, W, A)
-    traces = _squares(W) + _squares(A)
-    squared = traces - 2 * np.linalg.svd(A.mT @ W, compute_uv=False).sum(axis=-1)
-    if np.all(squared > 0.1 * traces):
-        return np.sqrt(squared)
-    return _pairwise(_near_distance, W, A)
+    traces = squares(W) + squares(A)
+    squared = np.asarray(traces - 2 * np.linalg.svd(A.mT @ W, compute_uv=False).sum(axis=-1))
+    near = squared <= FAR * traces
+    distance = np.asarray(np.sqrt(np.where(near, 0.0, squared)))
+    if near.any():
+        W, A = (np.broadcast_to(X, near.shape + X.shape[-2:])[near] for X in (W, A))
+        distance[near] = near_distance(W, A)
+    return distance
+
+
+def near_distance(W: Array, A: Array) -> Array:
+    """The distances of two stacks of factors from the residuals, which do not cancel."""
+    U, s, Vt = np.linalg.svd(A.mT @ W, full_matrices=False)
+    AU = A @ U
+    squared = squares(W - AU @ Vt)
+    if W.shape[-1] < A.shape[-1]:
+        squared = squared + out_of_reach(A, U, AU)
+    graded = (squared < 0.01 * (squares(W) + squares(A))) & (s[:, -1] < 0.1 * s[:, 0])
+    distance = np.sqrt(squared)
+    for i in np.flatnonzero(graded):
+        distance[i] = _graded_distance(W[i], A[i])
+    return distance
+
+
+def out_of_reach(A: Array, U: Array, AU: Array) -> Array:
+    r"""The part of :math:`A` beyond the columns :math:`U`: :math:`\|A-AUU^\top\|_F^2`.
+
+    As a difference of squares where it is no small one.
+    """
+    whole = squares(A)
+    rest = whole - squares(AU)
+    return rest if np.all(rest > FAR * whole) else squares(A - AU @ U.mT)
 
 
 def _is_moderate(X: Array) -> bool:
@@ -248,14 +252,7 @@ def _scaled_distance(W: Array, A: Array) -> float:
     if scale == 0.0:
         return 0.0
     scale = np.ldexp(0.5, int(np.frexp(scale)[1]))
-    return float(scale * _near_distance(W / scale, A / scale))
-
-
-def _near_distance(W: Array, A: Array) -> float:
-    squared, _, _, s, _ = align(W, A)
-    if squared < 0.01 * (_squares(W) + _squares(A)) and s[-1] < 0.1 * s[0]:
-        return _graded_distance(W, A)
-    return float(np.sqrt(squared))
+    return float(scale * near_distance(W[None] / scale, A[None] / scale)[0])
 
 
 def _graded_distance(W: Array, A: Array) -> float:

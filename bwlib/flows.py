@@ -16,7 +16,7 @@ from .descent import start_weights
 from .landscape import parameter_hessian
 from .losses import BuresLoss, Loss, check_loss, product_noise
 from .networks import DeepLinearNetwork, multipliers
-from .trajectory import LARGEST_ENTRY, Row, Status, Trajectory, Workspace, trajectory
+from .trajectory import LARGEST_ENTRY, Iterate, Row, Status, Trajectory, Workspace, trajectory
 
 METHODS = ("RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA")
 IMPLICIT = ("Radau", "BDF")
@@ -65,16 +65,21 @@ def gradient_flow(network: DeepLinearNetwork | ArrayLike, loss: Loss, t_eval: Ar
     """
     weights, options = start_weights(network, loss), _options(rtol, atol, method)
     work = Workspace([W.shape for W in weights], loss)
+    state = Iterate(work)
 
     def velocity(t: float, y: Array) -> Array:
-        row = work.evaluate(t, work.layers(y))
-        return -work.gradient if row.is_finite() else _rejected(y)
+        state.parameters[:] = y
+        return -work.gradient if state.evaluate() else _rejected(y)
+
+    def row(t: float, y: Array) -> Row:
+        state.t, state.parameters[:] = t, y
+        state.evaluate()
+        return state.row()
 
     if method in IMPLICIT and _is_smooth(loss):
         options["jac"] = lambda t, y: -parameter_hessian(DeepLinearNetwork(tuple(work.layers(y))), loss)
-    return _flow(velocity, lambda t, y: work.evaluate(t, work.layers(y)), np.concatenate([W.ravel() for W in weights]),
-                 check.times(t_eval, "t_eval"), options, loss, progress,
-                 is_network=isinstance(network, DeepLinearNetwork))
+    return _flow(velocity, row, np.concatenate([W.ravel() for W in weights]), check.times(t_eval, "t_eval"), options, loss,
+                 progress, is_network=isinstance(network, DeepLinearNetwork))
 
 
 def end_to_end_flow(W0: ArrayLike, loss: Loss, depth: int, t_eval: ArrayLike, *, rtol: float = 1e-8,
@@ -277,6 +282,7 @@ def _precondition(X: Array, G: Array, depth: int) -> Array:
     return (U @ (multipliers(x, depth) * inner) + outer) @ Vt
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _flow(velocity: Callable[[float, Array], Array], row: Callable[[float, Array], Row], y: Array, times: Array,
           options: dict, loss: Loss, progress: bool, *, is_network: bool = False, rank: int | None = None) -> Trajectory:
     """Integrate and record at ``times``; whatever ends the integration, the rows until then are kept."""

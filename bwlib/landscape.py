@@ -112,7 +112,7 @@ def critical_points(target: Covariance | ArrayLike, rank: int, *, tau: float = 0
     return sorted(points, key=lambda point: (point.value, point.indices))
 
 
-def best_low_rank(target: Covariance | ArrayLike, rank: int, *, tau: float = 0.0) -> Array:
+def best_low_rank(target: Covariance | ArrayLike, rank: int, *, tau: float = 0.0, factor: bool = False) -> Array:
     r"""A covariance of rank at most ``rank`` that minimises :math:`\mathcal B^2(\Sigma+\tau I,\Sigma_0)`.
 
     .. math:: \Sigma=\Omega_J(\Lambda_J-\tau I)\Omega_J^\top,\qquad J=\{i\le k:\lambda_i>\tau\};
@@ -126,15 +126,20 @@ def best_low_rank(target: Covariance | ArrayLike, rank: int, *, tau: float = 0.0
     rank : int
         :math:`k`, from 0 to n.
     tau : float
+    factor : bool
+        Return the factor :math:`W=\Omega_k(\Lambda_k-\tau I)_+^{1/2}` with :math:`WW^\top=\Sigma` instead, a global
+        minimum of the loss: all that can be had in high dimension.
 
     Returns
     -------
-    array, shape (..., n, n)
+    array, shape (..., n, n); with ``factor`` (..., n, rank)
 
     Examples
     --------
     >>> best_low_rank([[4.0, 0.0], [0.0, 1.0]], 1).tolist()
     [[4.0, 0.0], [0.0, 0.0]]
+    >>> best_low_rank(Covariance.from_factor(np.ones((20_000, 1))), 1, factor=True).shape
+    (20000, 1)
 
     Notes
     -----
@@ -143,8 +148,8 @@ def best_low_rank(target: Covariance | ArrayLike, rank: int, *, tau: float = 0.0
     """
     target = as_covariance(target, "target")
     k, tau = check.integer(rank, "rank", 0, target.dim), check.scalar(tau, "tau")
-    Omega = target.eigenvectors[..., :k]
-    return (Omega * np.maximum(target.eigenvalues[..., None, :k] - tau, 0.0)) @ Omega.mT
+    W = target.leading(k) * np.sqrt(np.maximum(target.eigenvalues[..., None, :k] - tau, 0.0))
+    return W if factor else W @ W.mT
 
 
 def bures_hessian_spectrum(target: Covariance | ArrayLike, indices: Iterable[int], m: int | None = None, *,

@@ -8,14 +8,17 @@ leading axes are stacks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _validate as check
 from ._validate import EPS, Array
+from ._lapack import Multiplier, dot, singular_values, squares, svd, total
 from .covariance import Covariance, as_covariance
-from .distance import align, factor_distance
+from .distance import FAR, factor_distance, near_distance, out_of_reach
+from .rational import inverse_root, root_update
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ class Loss:
         W, Z = self._matrix(W), self._matrix(Z, "Z")
         if W.shape[-2:] != Z.shape[-2:]:
             raise ValueError(f"Z must have the matrix shape of W, got {Z.shape} and {W.shape}")
-        check.same_stacks(W=W, Z=Z)
+        check.same_stacks(W=W.shape, Z=Z.shape)
         return self._hessian_vector_product(W, Z, min(W.shape[-2:]))
 
     def hessian(self, W: ArrayLike) -> Array:
@@ -85,13 +88,15 @@ class Loss:
 class BuresLoss(Loss):
     r"""The Bures-Wasserstein loss :math:`L_\tau(W)=\mathcal B^2(WW^\top+\tau I,\Sigma_0)`.
 
-    There is no factor ½.  With a factor :math:`\Sigma_0=FF^\top` and the augmented matrix
-    :math:`\widehat W=[W,\sqrt\tau I]`,
+    There is no factor ½.  With a factor :math:`\Sigma_0=FF^\top` of :math:`r` independent columns, an orthonormal basis
+    :math:`P` of its range and the augmented matrix :math:`\widehat W=[W,\sqrt\tau P]`,
 
-    .. math:: L_\tau(W)=\|\widehat W-FQ\|_F^2+\text{(part of $F$ out of reach)},\qquad
+    .. math:: L_\tau(W)=\|\widehat W-FQ\|_F^2+\text{(part of $F$ out of reach)}+\tau(n-r),\qquad
               \nabla L_\tau(W)=2(W-FQ_W),
 
-    :math:`Q=\mathrm{polar}(F^\top\widehat W)` and :math:`Q_W` its first :math:`m` columns.
+    :math:`Q=\mathrm{polar}(F^\top\widehat W)` and :math:`Q_W` its first :math:`m` columns.  No n x n array is needed beside
+    ``F``.  For :math:`\tau>0` and few columns in many dimensions :math:`Q_W` comes from the method of
+    :mod:`bwlib.rational`, which is as accurate and spares the decomposition of an :math:`r\times(m+r)` matrix.
 
     For :math:`\tau>0` the loss is smooth everywhere.  For :math:`\tau=0` it has kinks where
     :math:`F^\top W` loses rank: there the gradient uses the compact polar factor (the Riemannian gradient on matrices
@@ -130,36 +135,126 @@ class BuresLoss(Loss):
         super().__post_init__()
         object.__setattr__(self, "tau", check.scalar(self.tau, "tau"))
 
+    @cached_property
+    def _F(self) -> Array:
+        return self.target.factor if self.tau == 0.0 else self.target.principal_factor
+
+    @cached_property
+    def _times(self) -> Multiplier:
+        return Multiplier(self._F)
+
+    @cached_property
+    def _noise(self) -> Array:
+        r"""The part :math:`\sqrt\tau F^\top P` of :math:`F^\top\widehat W`: diagonal."""
+        return np.diag(np.sqrt(self.tau * self.target.eigenvalues[:self._F.shape[1]]))
+
+    @cached_property
+    def _trace(self) -> float:
+        """The squared norms of ``F`` and of the noise."""
+        return squares(self._F) + self.tau * self._F.shape[1]
+
+    @cached_property
+    def _beyond(self) -> float:
+        r"""The share :math:`\tau(n-r)` of the noise outside the range of ``F``."""
+        return self.tau * (self.target.dim - self._F.shape[1])
+
+    @cached_property
+    def _rounding(self) -> float:
+        """The squared rounding error of ``F.T @ W`` for ``W`` of norm one, at least."""
+        return (EPS * self._F.shape[1]) ** 2 * self.target.trace
+
+    def _product(self, W: Array) -> Array:
+        r"""The matrix :math:`F^\top\widehat W`."""
+        Y = self._times.transposed(W)
+        if self.tau == 0.0:
+            return Y
+        M = np.empty((*Y.shape[:-1], W.shape[-1] + Y.shape[-2]))
+        M[..., :W.shape[-1]] = Y
+        M[..., W.shape[-1]:] = self._noise
+        return M
+
+    def _value(self, W: Array) -> Array:
+        traces = squares(W) + self._trace
+        if W.ndim > 2 or not 1e-200 < traces < 1e200:
+            return factor_distance(self._augmented(W), self._F) ** 2 + self._beyond
+        rational = self._rational(W)
+        if rational is not None:
+            return rational[0]
+        value = traces - 2 * total(singular_values(self._product(W)))
+        if value <= FAR * traces:
+            value = near_distance(self._augmented(W)[None], self._F[None])[0] ** 2
+        return value + self._beyond
+
     def _augmented(self, W: Array) -> Array:
         if self.tau == 0.0:
             return W
-        identity = np.sqrt(self.tau) * np.eye(self.target.dim)
-        return np.concatenate([W, np.broadcast_to(identity, W.shape[:-1] + identity.shape[-1:])], axis=-1)
-
-    def _value(self, W: Array) -> Array:
-        return factor_distance(self._augmented(W), self.target.factor) ** 2
+        noise = np.sqrt(self.tau) * self.target.leading(self._F.shape[1])
+        return np.concatenate([W, np.broadcast_to(noise, W.shape[:-1] + noise.shape[-1:])], axis=-1)
 
     def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
-        F, m = self.target.factor, W.shape[-1]
-        value, residual, U, s, Vt = align(self._augmented(W), F)
-        if np.all(s[..., -1] > EPS * F.shape[-1] * np.sqrt(self.target.trace) * np.linalg.norm(W, axis=(-2, -1))):
-            return value, 2 * residual[..., :m]
-        Vt = np.where((s > product_noise(F, W))[..., None], Vt[..., :m], 0.0)
-        return value, 2 * (W - (F @ U) @ Vt)
+        single, m, size = W.ndim == 2, W.shape[-1], squares(W)
+        rational = self._rational(W)
+        if rational is not None:
+            return rational
+        traces = size + self._trace
+        U, s, Vt = svd(self._product(W))
+        residual = self._times.residual(W, dot(U, Vt[..., :m]))
+        value = traces - 2 * total(s)
+        near = value <= FAR * traces
+        if near if single else near.any():
+            close = self._near_value(residual, U, Vt)
+            value = close if single else np.where(near, close, value)
+        null = (s[-1] if single else s[..., -1]) ** 2 <= self._rounding * size
+        if null if single else null.any():
+            V = np.where((s > product_noise(self._F, W))[..., None], Vt[..., :m], 0.0)
+            residual = self._times.residual(W, dot(U, V))
+        residual *= 2
+        return value + self._beyond, residual
+
+    def _rational(self, W: Array) -> tuple[float, Array] | None:
+        """Value and gradient by :mod:`bwlib.rational`; None where it does not pay.
+
+        The value is a difference of numbers of the size of ``whole``, so it loses two digits where it is a hundredth of
+        that; below, it is computed as a sum of squares, from the root as an r x r matrix.
+        """
+        r, m = self._F.shape[1], W.shape[-1]
+        if self.tau == 0.0 or W.ndim > 2 or r < 100 or 8 * m > r:
+            return None
+        lam, size = self.target.eigenvalues[:r], squares(W)
+        if not lam[0] * (self.tau + size) < 1e30 * lam[-1] * self.tau:
+            return None
+        d, Y = self.tau * lam, self._times.transposed(W)
+        change, Z = root_update(d, Y)
+        residual = self._times.residual(W, Z)
+        whole = np.sum((np.sqrt(lam) - np.sqrt(self.tau)) ** 2) + size
+        value = whole - 2 * change
+        if value < 0.01 * whole:
+            T = np.sqrt(lam)[:, None] * inverse_root(d, Y) * np.sqrt(lam)
+            value = squares(residual) + self.tau * squares(np.eye(r) - T)
+        return value + self._beyond, 2 * residual
+
+    def _near_value(self, residual: Array, U: Array, Vt: Array) -> Array:
+        """The value as a sum of squares, which does not cancel."""
+        m = residual.shape[-1]
+        if self.tau == 0.0:
+            reach = 0.0 if m >= U.shape[-2] else out_of_reach(self._F, U, dot(self._F, U))
+            return squares(residual) + reach
+        r = len(self._noise)
+        lam = np.sqrt(self.target.eigenvalues[:r, None])
+        return squares(residual) + squares(np.sqrt(self.tau) * np.eye(r) - lam * dot(U, Vt[..., m:]))
 
     def _hessian_vector_product(self, W: Array, Z: Array, rank: int) -> Array:
-        F, m = self.target.factor, W.shape[-1]
-        M = F.mT @ self._augmented(W)
+        m, M = W.shape[-1], self._product(W)
         U, s, Vt = np.linalg.svd(M, full_matrices=False)
         if self.tau == 0.0:
             U, s, Vt = U[..., :rank], s[..., :rank], Vt[..., :rank, :]
-        if (s[..., -1:] <= product_noise(F, W)).any():
+        if (s[..., -1:] <= product_noise(self._F, W)).any():
             raise ValueError(f"W must not lose rank for the Hessian at tau = 0: the smallest of the {s.shape[-1]} "
                              f"singular values of F.T @ W is zero, where the loss has a kink. Use tau > 0, or drop "
                              f"columns of W")
         E = np.zeros(np.broadcast_shapes(Z.shape[:-2], M.shape[:-2]) + M.shape[-2:])
-        E[..., :m] = F.mT @ Z
-        return 2 * (Z - F @ _polar_derivative(U, s, Vt, E)[..., :m])
+        E[..., :m] = self._times.transposed(Z)
+        return 2 * self._times.residual(Z, _polar_derivative(U, s, Vt, E)[..., :m])
 
     def _minimum(self, rank: int) -> float:
         lam = self.target.eigenvalues
@@ -193,15 +288,32 @@ class FrobeniusLoss(Loss):
     """
 
     def _value(self, W: Array) -> Array:
-        return np.sum((W @ W.mT - self.target.matrix) ** 2, axis=(-2, -1))
+        return np.sum(self._difference(W) ** 2, axis=(-2, -1))
 
     def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
-        difference = W @ W.mT - self.target.matrix
+        if self.target.is_thin:
+            return self._value(W), 4 * self._times_difference(W, W)
+        difference = self._difference(W)
         return np.sum(difference**2, axis=(-2, -1)), 4 * difference @ W
 
     def _hessian_vector_product(self, W: Array, Z: Array, rank: int) -> Array:
-        cross = W @ Z.mT
-        return 4 * ((cross + cross.mT) @ W + (W @ W.mT - self.target.matrix) @ Z)
+        return 4 * (W @ (Z.mT @ W) + Z @ (W.mT @ W) + self._times_difference(W, Z))
+
+    def _difference(self, W: Array) -> Array:
+        """``W W^T - Sigma0``; for a thin target in an orthonormal basis of both ranges."""
+        if not self.target.is_thin:
+            return W @ W.mT - self.target.matrix
+        F = self.target.factor
+        R = np.linalg.qr(np.concatenate([W, np.broadcast_to(F, W.shape[:-1] + F.shape[-1:])], axis=-1), mode="r")
+        X, F = R[..., :W.shape[-1]], R[..., W.shape[-1]:]
+        return X @ X.mT - F @ F.mT
+
+    def _times_difference(self, W: Array, X: Array) -> Array:
+        """``(W W^T - Sigma0) X``"""
+        if not self.target.is_thin:
+            return (W @ W.mT - self.target.matrix) @ X
+        F = self.target.factor
+        return W @ (W.mT @ X) - F @ (F.mT @ X)
 
     def _minimum(self, rank: int) -> float:
         return float(np.sum(self.target.eigenvalues[rank:] ** 2))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
+from ._lapack import product_into, squares
 from ._validate import Array
 from .losses import Loss
 from .networks import DeepLinearNetwork
@@ -79,7 +81,7 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One iterate of a run."""
+    """One iterate of a run, as it is kept."""
 
     t: float
     W: Array
@@ -88,43 +90,69 @@ class Row:
     weights: Sequence[Array] | None = None
 
     def is_finite(self) -> bool:
-        return bool(np.isfinite(self.loss) and np.isfinite(self.gradient_norm))
+        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
 
 
 class Workspace:
-    """Room for the products of one gradient of a network, reused from step to step.
+    """Room for one gradient of a network, and for the products that lead to it; reused from step to step.
 
-    ``gradient`` holds the layer gradients of the last call of ``evaluate``, one after the other, row by row.
+    The products from the left are in C order, those from the right in Fortran order: then no product is one of two
+    transposed rows, the slow case.
+    ``gradient`` holds the layer gradients of the iterate evaluated last, one after the other, row by row.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, int]], loss: Loss) -> None:
         self.loss, self.shapes = loss, shapes
-        self.ends = np.cumsum([rows * columns for rows, columns in shapes])
-        self.gradient = np.empty(self.ends[-1])
-        self._gradients = self.layers(self.gradient)
-        self._products = [np.empty((rows, shapes[0][1])) for rows, _ in shapes[:-1]]
-        self._pulled_back = [np.empty_like(P) for P in self._products]
+        self.gradient = np.empty(sum(rows * columns for rows, columns in shapes))
+        self.gradients = self.layers(self.gradient)
+        width = shapes[0][1]
+        self.prefixes = [np.empty((rows, width)) for rows, _ in shapes[1:-1]]
+        rooms = np.empty((2, width * max(rows for rows, _ in shapes)))
+        self.pulled_back = [self.gradients[0], *(rooms[j % 2, :rows * width].reshape((rows, width), order="F")
+                                                 for j, (rows, _) in enumerate(shapes[1:]))]
 
     def layers(self, parameters: Array) -> list[Array]:
         """The layers as views of a vector of all parameters."""
+        ends = np.cumsum([rows * columns for rows, columns in self.shapes])
         return [parameters[end - rows * columns:end].reshape(rows, columns)
-                for (rows, columns), end in zip(self.shapes, self.ends)]
+                for (rows, columns), end in zip(self.shapes, ends)]
 
-    @np.errstate(over="ignore", invalid="ignore")
-    def evaluate(self, t: float, weights: Sequence[Array]) -> Row:
-        """The row of a network; a value that overflows is reported as infinite, and then ``gradient`` is void."""
-        prefixes = [weights[0]]
-        for W, room in zip(weights[1:-1], self._products[1:]):
-            prefixes.append(np.dot(W, prefixes[-1], out=room))
-        W = weights[-1] @ prefixes[-1] if len(weights) > 1 else weights[0]
-        if not np.abs(W).max() < LARGEST_ENTRY:
-            return Row(t, W, np.inf, np.inf, weights)
-        value, G = self.loss._value_and_gradient(W)
-        for j in range(len(weights) - 1, 0, -1):
-            np.dot(G, prefixes[j - 1].T, out=self._gradients[j])
-            G = np.dot(weights[j].T, G, out=self._pulled_back[j - 1])
-        self._gradients[0][:] = G
-        return Row(t, W, float(value), float(np.sqrt(np.dot(self.gradient, self.gradient))), weights)
+
+class Iterate:
+    """A network as one vector of ``parameters``, with its end-to-end matrix ``W``, its loss and gradient norm.
+
+    The products are prepared once; :meth:`evaluate` only carries them out.
+    """
+
+    def __init__(self, work: Workspace) -> None:
+        self._work, self.t = work, 0.0
+        self.parameters = np.empty_like(work.gradient)
+        self.layers = layers = work.layers(self.parameters)
+        self.W = layers[0] if len(layers) == 1 else np.empty((len(layers[-1]), layers[0].shape[1]))
+        prefixes = [layers[0], *work.prefixes, self.W]
+        self._forward = [product_into(prefixes[j], layers[j], prefixes[j - 1]) for j in range(1, len(layers))]
+        self._backward = []
+        for j in range(len(layers) - 1, 0, -1):
+            self._backward += [product_into(work.gradients[j], work.pulled_back[j], prefixes[j - 1].T),
+                               product_into(work.pulled_back[j - 1], layers[j].T, work.pulled_back[j])]
+
+    def evaluate(self) -> bool:
+        """Compute loss and gradient; false if they overflow, and then the gradient is void."""
+        for product in self._forward:
+            product()
+        if not squares(self.W) < LARGEST_ENTRY**2:
+            self.loss = self.gradient_norm = math.inf
+            return False
+        loss, G = self._work.loss._value_and_gradient(self.W)
+        self._work.pulled_back[-1][:] = G
+        for product in self._backward:
+            product()
+        self.loss, self.gradient_norm = float(loss), math.sqrt(squares(self._work.gradient))
+        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
+
+    def row(self) -> Row:
+        """What the record keeps: copies."""
+        return Row(self.t, self.W.copy(), self.loss, self.gradient_norm, [W.copy() for W in self.layers])
 
 
 def trajectory(rows: Sequence[Row], loss: Loss, status: Status, when: str, *, is_network: bool,
@@ -140,9 +168,18 @@ def trajectory(rows: Sequence[Row], loss: Loss, status: Status, when: str, *, is
         gap=losses - loss.minimum(networks[0].bottleneck if rank is None else rank),
         gradient_norm=np.array([row.gradient_norm for row in rows]),
         singular_values=np.linalg.svd(end_to_end, compute_uv=False),
-        imbalance=np.array([max((np.linalg.norm(D, 2) for D in network.imbalances()), default=0.0)
-                            for network in networks]),
+        imbalance=_largest_imbalance([network.weights for network in networks]),
         end_to_end=end_to_end,
         networks=networks if is_network else None,
         status=status,
         message=f"{status.name} {when}: loss {last.loss:.6g}, gradient norm {last.gradient_norm:.3g}. {status.advice}")
+
+
+def _largest_imbalance(rows: Sequence[Sequence[Array]]) -> Array:
+    """The largest spectral norm of :meth:`DeepLinearNetwork.imbalances` in every row."""
+    largest = np.zeros(len(rows))
+    layers = [np.array(layer) for layer in zip(*rows)]
+    for low, up in zip(layers, layers[1:]):
+        eigenvalues = np.linalg.eigvalsh(up.mT @ up - low @ low.mT)
+        largest = np.maximum(largest, np.abs(eigenvalues).max(axis=-1))
+    return largest

@@ -257,3 +257,89 @@ def test_memory_layout_does_not_matter():
     for same in (np.asfortranarray(S), strided[::2, ::2], read_only, S[::-1, ::-1][::-1, ::-1], S.tolist()):
         assert np.allclose(sqrtm_psd(same), sqrtm_psd(S), atol=20 * EPS)
         assert np.allclose(polar(same), polar(S), atol=100 * EPS)
+
+
+# ---------------------------------------------------------------- given by a factor
+
+FACTORS = {"thin": (6, 2), "one column": (5, 1), "square": (4, 4), "wide": (3, 7), "one row": (1, 3)}
+every_factor = pytest.mark.parametrize("n, r", FACTORS.values(), ids=FACTORS)
+
+
+def test_a_factor_by_hand():
+    Sigma = Covariance.from_factor([[3, 0], [4, 0], [0, 2]])
+    assert np.allclose(Sigma.eigenvalues, [25, 4, 0], rtol=4 * EPS)
+    assert (Sigma.dim, Sigma.rank, Sigma.shape, Sigma.is_thin) == (3, 2, (3, 3), True)
+    assert Sigma.trace == pytest.approx(29, rel=4 * EPS)
+    assert np.allclose(np.abs(Sigma.factor), [[3, 0], [4, 0], [0, 2]], atol=8 * EPS)
+    assert np.allclose(np.abs(Sigma.leading(1)), [[0.6], [0.8], [0]], atol=4 * EPS)
+    assert np.allclose(Sigma.matrix, [[9, 12, 0], [12, 16, 0], [0, 0, 4]], atol=50 * EPS)
+    zero = Covariance.from_factor(np.zeros((3, 2)))
+    assert zero.rank == 0 and zero.factor.tolist() == [[0.0]] * 3
+
+
+@every_factor
+def test_laws_of_a_covariance_given_by_a_factor(n, r):
+    """Those of a covariance given by its matrix, and the same numbers."""
+    F = random_matrix(n, r, min(n, r), 5)
+    Sigma, dense = Covariance.from_factor(F), Covariance(F @ F.T)
+    scale = 20 * max(n, r) * EPS * np.sum(F**2)
+    Omega, lam = Sigma.eigenvectors, Sigma.eigenvalues
+    assert np.abs(Sigma.matrix - F @ F.T).max() <= scale and np.array_equal(Sigma.matrix, Sigma.matrix.T)
+    assert lam.shape == (n,) and (np.diff(lam) <= 0).all() and np.abs(lam - dense.eigenvalues).max() <= scale
+    assert np.abs(Omega.T @ Omega - np.eye(n)).max() <= 20 * n * EPS
+    assert np.abs((Omega * lam) @ Omega.T - Sigma.matrix).max() <= scale
+    assert np.abs(Sigma.root @ Sigma.root - Sigma.matrix).max() <= scale
+    assert Sigma.rank == dense.rank == min(n, r) and Sigma.is_thin == (r < n) and not dense.is_thin
+    for factor in (Sigma.factor, Sigma.principal_factor, dense.principal_factor):
+        assert factor.shape == (n, min(n, r)) and np.abs(factor @ factor.T - F @ F.T).max() <= scale
+        off = factor.T @ factor - np.diag(np.diag(factor.T @ factor))
+        assert np.abs(off).max() <= scale
+    for k in range(n + 1):
+        assert np.array_equal(Sigma.leading(k), Omega[:, :k])
+        assert np.array_equal(dense.leading(k), dense.eigenvectors[:, :k])
+
+
+def test_a_factor_shows_eigenvalues_far_below_the_noise_of_a_matrix():
+    """Singular values are known to eps of the largest: eigenvalues to 1e-30 instead of 1e-16."""
+    Omega = np.linalg.qr(random_matrix(5, 2, 2, 0))[0]
+    F = Omega * [1.0, 1e-12]
+    Sigma = Covariance.from_factor(F)
+    assert Sigma.rank == 2 and Sigma.eigenvalues[1] == pytest.approx(1e-24, rel=1e-3)
+    assert Covariance(F @ F.T).rank == 1
+
+
+def test_a_stack_of_factors():
+    F = np.array([[[3.0, 0], [4, 0], [0, 0]], [[1, 0], [0, 2], [0, 0]]])
+    stack = Covariance.from_factor(F)
+    assert stack.shape == (2, 3, 3) and stack.rank.tolist() == [1, 2] and stack.factor.shape == (2, 3, 2)
+    for one, given in zip(stack.matrix, F):
+        assert np.allclose(one, given @ given.T, atol=50 * EPS)
+    assert np.allclose(stack.eigenvectors.mT @ stack.eigenvectors, np.eye(3), atol=20 * EPS)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_few_samples_in_many_dimensions_are_kept_as_a_factor(center):
+    X = np.random.default_rng(0).standard_normal((4, 9)) + 1
+    Sigma = Covariance.from_samples(X, center=center)
+    C = X - X.mean(axis=0) if center else X
+    assert Sigma.is_thin and Sigma.rank == (3 if center else 4)
+    assert np.allclose(Sigma.matrix, C.T @ C / 4, atol=50 * EPS)
+    assert not Covariance.from_samples(X.T).is_thin
+
+
+def test_a_factor_whose_squares_overflow():
+    with pytest.raises(ValueError, match="F must have singular values whose squares are finite, got 2e"):
+        Covariance.from_factor([[2e160], [0.0]])
+
+
+def test_a_covariance_given_by_a_factor_is_frozen_too():
+    given_factor = random_matrix(4, 2, 2, 0)
+    Sigma = Covariance.from_factor(given_factor)
+    given_factor[0, 0] = 99.0
+    assert np.abs(Sigma.factor).max() < 50
+    for x in (Sigma.matrix, Sigma.eigenvalues, Sigma.eigenvectors, Sigma.root, Sigma.factor, Sigma.leading(1)):
+        with pytest.raises(ValueError, match="read-only"):
+            x[0] = 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Sigma.eigenvalues = np.ones(4)
+    assert repr(Sigma) == "Covariance(shape=(4, 4))"

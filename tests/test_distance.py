@@ -335,6 +335,36 @@ def test_small_distances_of_the_textbook_formula_are_lost():
     assert abs(textbook / exact - 1) >= 1
 
 
+# ---------------------------------------------------------------- covariances given by factors
+
+@pytest.mark.parametrize("r, s", [(1, 1), (2, 5), (5, 2), (3, 3)])
+def test_covariances_given_by_factors(r, s):
+    """The accuracy of factors, also where the other one is given by its matrix."""
+    rng = np.random.default_rng([r, s])
+    W, A = rng.standard_normal((6, r)), rng.standard_normal((6, s))
+    S, S0 = Covariance.from_factor(W), Covariance.from_factor(A)
+    exact = mp.sqrt(oracles.squared_distance_factors(W, A))
+    bound = 2 * factor_bound(W, A)  # half of it for the factors that the SVD of the given ones leaves
+    assert abs(bures_wasserstein(S, S0) - exact) <= bound
+    assert abs(bures_wasserstein(S0, S) - exact) <= bound
+    assert bures_wasserstein(S, S) <= factor_bound(W, W)
+    dense = A @ A.T
+    assert abs(bures_wasserstein(S, dense) - exact) <= bound + determined(dense, dense)
+    assert abs(bures_wasserstein(dense, S) - exact) <= bound + determined(dense, dense)
+    middle = geodesic(S, S0, 0.5)
+    assert bures_wasserstein(middle, S) == pytest.approx(float(exact) / 2, rel=1e-6)  # a singular matrix: sqrt(eps)
+
+
+def test_stacks_of_near_and_far_pairs_equal_the_loop():
+    """Near pairs take another route than far ones, ill-conditioned near pairs a third one; the stack mixes them."""
+    rng = np.random.default_rng(9)
+    A = graded(rng, 5, 4, SPECTRA["condition 1e14"])
+    W = np.array([A, A + 1e-9, rng.standard_normal((5, 4)), rotated(rng, A, 4), 1.1 * A, np.zeros((5, 4))])
+    stacked = bures_wasserstein_factors(W.reshape(2, 3, 5, 4), A)
+    for distance, one in zip(stacked.ravel(), W):
+        assert distance == bures_wasserstein_factors(one, A)
+
+
 # ---------------------------------------------------------------- transport map and geodesics
 
 @pytest.mark.parametrize("n", [1, 2, 5])

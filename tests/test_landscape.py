@@ -120,11 +120,22 @@ def test_best_low_rank_attains_the_minimum(lam, tau):
         assert np.linalg.matrix_rank(best, tol=1e-12 * target.trace) == sum(x > tau for x in lam[:k])
         value = bw.bures_wasserstein(best + tau * np.eye(target.dim), target, squared=True)
         assert abs(value - bw.BuresLoss(target, tau).minimum(k)) <= 100 * EPS * (target.trace + target.dim * tau)
+        W = bw.best_low_rank(target, k, tau=tau, factor=True)
+        assert W.shape == (target.dim, k) and np.abs(W @ W.T - best).max() <= 10 * EPS * target.trace
 
 
 def test_best_low_rank_of_a_stack():
     stack = bw.Covariance(np.array([np.diag([4.0, 1.0]), np.diag([1.0, 9.0])]))
     assert bw.best_low_rank(stack, 1).tolist() == [[[4, 0], [0, 0]], [[0, 0], [0, 9]]]
+
+
+def test_best_low_rank_of_a_covariance_given_by_a_factor():
+    F = np.random.default_rng(0).standard_normal((7, 3))
+    thin, dense = bw.Covariance.from_factor(F), bw.Covariance(F @ F.T)
+    for k in (0, 2, 3, 5, 7):
+        assert np.abs(bw.best_low_rank(thin, k) - bw.best_low_rank(dense, k)).max() <= 100 * EPS * dense.trace
+        W = bw.best_low_rank(thin, k, tau=0.1, factor=True)
+        assert W.shape == (7, k) and np.count_nonzero(W.any(axis=0)) == min(k, 3)
 
 
 # ---------------------------------------------------------------- Hessian spectra

@@ -1,7 +1,7 @@
 r"""The losses: values, gradients, Hessians, minima.
 
 Bounds.  The target enters through a factor ``F`` with ``F F^T = Sigma0`` up to a few ``n eps``; the polar factor moves by
-at most ``2 |dX| / (s_r + s_{r-1})`` or ``|dX| / s_r`` for rectangular matrices, ``s_r`` the least singular value of
+at most ``2 |dX| / (s_r + s_{r-1})`` or ``|dX| / s_r`` for rectangular matrices, ``s_r`` the least positive singular value of
 ``F^T [W, sqrt(tau) I]``.  A gradient therefore has an error of a few ``n eps |F| (1 + |F| |W| / s_r)`` and a Hessian
 product of one more factor ``|F| |Z| / s_r``.
 """
@@ -20,6 +20,7 @@ from bwlib import (
     Covariance,
     DeepLinearNetwork,
     FrobeniusLoss,
+    best_low_rank,
     bures_wasserstein,
     bures_wasserstein_factors,
     check_gradient,
@@ -54,7 +55,8 @@ def sensitivity(loss, W):
     """``|F| |W^| / s_r`` of the module's docstring."""
     F = loss.target.factor
     wide = np.hstack([W, np.sqrt(loss.tau) * np.eye(len(W))]) if loss.tau else W
-    return np.linalg.norm(F) * np.linalg.norm(wide) / np.linalg.svd(F.T @ wide, compute_uv=False)[-1]
+    s = np.linalg.svd(F.T @ wide, compute_uv=False)
+    return np.linalg.norm(F) * np.linalg.norm(wide) / min(s[s > 1e-12 * s[0]], default=1.0)
 
 
 def partial_isometry(n, k):
@@ -423,3 +425,75 @@ def test_value_agrees_with_the_distance_of_factors_down_to_zero():
     W = target.factor + 1e-9
     assert BuresLoss(target).value(W) == bures_wasserstein_factors(W, target.factor, squared=True)
     assert BuresLoss(target).value(target.factor) <= (10 * EPS * 2 * np.sqrt(target.trace)) ** 2
+
+
+def test_the_value_near_the_target_and_at_a_kink():
+    """The gradient leaves the null direction of ``W`` out, the value must not: L = 1e-4, the least eigenvalue."""
+    loss, W = BuresLoss(np.diag([4.0, 1.0, 1e-4])), np.diag([2.0, 1.0, 0.0])
+    value, gradient = loss.value_and_gradient(W)
+    assert value == pytest.approx(1e-4, rel=1e-12) and loss.value(W) == pytest.approx(1e-4, rel=1e-12)
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.3])
+def test_a_stack_of_near_and_far_points_and_kinks_equals_the_loop(tau):
+    target = target_of(LAM["full rank"])
+    kink = np.diag([1.0, 1.0, 0.0, 0.0])
+    W = np.array([point(4, 4), target.factor + 1e-6, kink @ point(4, 4), np.zeros((4, 4)), target.root, 1e3 * point(4, 4)])
+    loss = BuresLoss(target, tau)
+    values, gradients = loss.value_and_gradient(W.reshape(3, 2, 4, 4))
+    for one, value, gradient in zip(W, values.ravel(), gradients.reshape(W.shape)):
+        expected = loss.value_and_gradient(one)
+        bound = 20 * EPS * (np.linalg.norm(one) + np.sqrt(target.trace + 4 * tau))
+        assert abs(np.sqrt(value) - np.sqrt(expected[0])) <= bound
+        assert np.abs(gradient - expected[1]).max() <= bound * (1 + sensitivity(loss, one))
+
+
+# ---------------------------------------------------------------- targets given by a factor
+
+THIN = {"bottleneck": 2, "as many columns": 4, "more columns": 6, "square": 9}
+
+
+@pytest.mark.parametrize("m", THIN.values(), ids=THIN)
+@pytest.mark.parametrize("tau", [0.0, 1e-6, 0.3, None])
+def test_targets_given_by_a_factor_or_by_a_matrix(m, tau):
+    """The same loss; the matrix knows the range to eps, and values, as squares of distances, to sqrt(eps) of that."""
+    F, W, Z = point(9, 4, 1), point(9, m, 2), point(9, m, 3)
+    losses = [FrobeniusLoss(S) if tau is None else BuresLoss(S, tau)
+              for S in (Covariance.from_factor(F), Covariance(F @ F.T))]
+    (value, G), (dense, dense_G) = (loss.value_and_gradient(W) for loss in losses)
+    assert losses[0].target.is_thin and not losses[1].target.is_thin
+    assert value == pytest.approx(dense, rel=1e-12) and losses[0].value(W) == pytest.approx(dense, rel=1e-12)
+    assert np.abs(G - dense_G).max() <= 1e-11 * np.abs(dense_G).max()
+    for k in range(10):
+        assert losses[0].minimum(k) == pytest.approx(losses[1].minimum(k), rel=1e-12, abs=1e-12)
+    assert check_gradient(losses[0], W) == pytest.approx(2.0, abs=0.1)
+    if tau != 0.0 or m <= 4:
+        product, expected = (loss.hessian_vector_product(W, Z) for loss in losses)
+        assert np.abs(product - expected).max() <= 1e-9 * np.abs(expected).max()
+    stack = np.array([W, 2 * W])
+    assert losses[0].value(stack) == pytest.approx([value, losses[0].value(2 * W)], rel=1e-12)
+    assert np.allclose(losses[0].gradient(stack)[0], G, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("tau", [0.0, 1e-10, 0.3])
+def test_a_thin_target_against_mpmath(tau):
+    F, W = point(5, 2, 4), point(5, 2, 5)
+    loss = BuresLoss(Covariance.from_factor(F), tau)
+    with mp.workdps(oracles.DIGITS):
+        root = oracles.root(oracles.exact(F) * oracles.exact(F).T)
+        exact = mp.sqrt(oracles.smoothed_loss(None, tau, oracles.exact(W), root))
+    # error of the distance 10 eps norm, and as much again from the SVD of the factor
+    norm = np.linalg.norm(W) + np.sqrt(5 * tau) + np.linalg.norm(F)
+    for value in (loss.value(W), loss.value_and_gradient(W)[0]):
+        assert abs(np.sqrt(value) - exact) <= 20 * EPS * norm
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.01])
+def test_a_thin_target_is_reached(tau):
+    loss = BuresLoss(Covariance.from_factor(point(50, 3, 6)), tau)
+    best = best_low_rank(loss.target, 3, tau=tau, factor=True)
+    noise = 50 * tau
+    assert loss.value(best) == pytest.approx(loss.minimum(3), abs=1e-12)
+    assert loss.minimum(3) == pytest.approx(47 * tau, abs=1e-12 * (1 + noise))
+    assert np.abs(loss.gradient(best)).max() <= 1e-12

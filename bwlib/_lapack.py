@@ -1,0 +1,94 @@
+"""The few calls of BLAS and LAPACK in the inner loops: SciPy's thin wrappers, which check nothing.
+
+All of an inner loop goes through SciPy, as its wheel and NumPy's bring thread pools that hinder each other.  BLAS wants
+Fortran order; of an array in C order the transpose is passed, so that nothing is copied.  Stacks go through NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import scipy
+
+from ._validate import Array
+
+
+def dot(A: Array, B: Array) -> Array:
+    """``A @ B``; of two matrices in Fortran order."""
+    if A.ndim > 2 or B.ndim > 2:
+        return A @ B
+    (a, trans_a), (b, trans_b) = _operand(A), _operand(B)
+    return scipy.linalg.blas.dgemm(1.0, a, b, trans_a=trans_a, trans_b=trans_b)
+
+
+def product_into(out: Array, A: Array, B: Array) -> Callable[[], Array]:
+    """A call that writes ``A @ B`` into ``out``, a contiguous matrix: for products that come again and again."""
+    if not out.flags.f_contiguous:
+        out, A, B = out.T, B.T, A.T
+    (a, trans_a), (b, trans_b) = _operand(A), _operand(B)
+    return partial(scipy.linalg.blas.dgemm, 1.0, a, b, 0.0, out, trans_a, trans_b, True)
+
+
+def svd(X: Array) -> tuple[Array, Array, Array]:
+    """Thin SVD ``U, s, Vt``; a single matrix may be overwritten."""
+    if X.ndim > 2:
+        return np.linalg.svd(X, full_matrices=False)
+    if X.flags.c_contiguous and not X.flags.f_contiguous:
+        V, s, Ut = svd(X.T)
+        return Ut.T, s, V.T
+    U, s, Vt, info = scipy.linalg.lapack.dgesdd(X, full_matrices=False, overwrite_a=True)
+    if info:
+        raise np.linalg.LinAlgError("the singular value decomposition did not converge")
+    return U, s, Vt
+
+
+def singular_values(X: Array) -> Array:
+    """The singular values; a single matrix may be overwritten."""
+    if X.ndim > 2:
+        return np.linalg.svd(X, compute_uv=False)
+    _, s, _, info = scipy.linalg.lapack.dgesdd(_operand(X)[0], compute_uv=False, overwrite_a=True)
+    if info:
+        raise np.linalg.LinAlgError("the singular value decomposition did not converge")
+    return s
+
+
+def squares(X: Array) -> float | Array:
+    """The squared Frobenius norms."""
+    if X.ndim > 2:
+        return np.einsum("...ij,...ij->...", X, X)
+    x = X.ravel(order="K")
+    return scipy.linalg.blas.ddot(x, x)
+
+
+def total(s: Array) -> float | Array:
+    """The sums of non-negative numbers along the last axis."""
+    return s.sum(axis=-1) if s.ndim > 1 else scipy.linalg.blas.dasum(s)
+
+
+class Multiplier:
+    """Products with one fixed matrix ``F``; of a large lower triangular one they cost half."""
+
+    def __init__(self, F: Array) -> None:
+        self._FT = np.ascontiguousarray(F).T
+        self._is_lower = F.shape[0] == F.shape[1] >= 64 and not np.triu(F, 1).any()
+
+    def transposed(self, X: Array) -> Array:
+        """``F.T @ X``"""
+        if self._is_lower and X.ndim == 2:
+            return scipy.linalg.blas.dtrmm(1.0, self._FT, X)
+        return dot(self._FT, X)
+
+    def residual(self, W: Array, X: Array) -> Array:
+        """``W - F @ X``"""
+        if W.ndim > 2:
+            return W - self._FT.T @ X
+        if self._is_lower:
+            return W - scipy.linalg.blas.dtrmm(1.0, self._FT, X, trans_a=True)
+        return scipy.linalg.blas.dgemm(-1.0, self._FT, X, 1.0, W, trans_a=True)
+
+
+def _operand(A: Array) -> tuple[Array, bool]:
+    """A matrix in Fortran order, and whether it has to be transposed to be ``A``."""
+    return (A, False) if A.flags.f_contiguous else (A.T, True)
