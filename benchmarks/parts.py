@@ -62,14 +62,17 @@ def peer_rows() -> list[dict]:
 def loss_rows(what: str, problems: list[list], kinds: Iterable[str] = (), stack: int = 0) -> list[dict]:
     """Compare contestants on problems (n, k, tau, near); ``what`` is "value" or "value_and_gradient".
 
-    Who needs more than ``LONGEST`` seconds for one call takes no part in the problems that follow.
+    A peer that needs more than ``LONGEST`` seconds for one call takes no part in the problems that follow.
     """
-    contestants, rows = chosen(peers.CONTESTANTS, kinds), []
+    contestants, rows, slow = chosen(peers.CONTESTANTS, kinds), [], []
     for n, k, tau, near in problems:
         calls = peers.prepared(contestants, what, cases.problem(n, k, tau, stack=stack, near=near))
         row = {"what": what, "n": n, "k": k, "tau": tau, "near": near, "stack": stack, **compared(calls)}
         rows.append(row)
-        contestants = [c for c in contestants if c.kind == "bwlib" or not is_slow(row["contestants"].get(c.name, {}))]
+        measured = row["contestants"]
+        row["contestants"] = measured | {name: {"slow": True} for name in slow}
+        slow += [c.name for c in contestants if c.kind not in ("bwlib", "floor") and is_slow(measured.get(c.name, {}))]
+        contestants = [c for c in contestants if c.name not in slow]
     return rows
 
 
@@ -136,10 +139,13 @@ def import_rows(repeats: int) -> list[dict]:
                 failed[name] = without_folders(str(error).splitlines()[-1])
             else:
                 runs[name].append((float(seconds), int(peak)))
-    rows = [{"name": name, "raised": words} for name, words in failed.items()]
-    for name in [name for name in runs if name not in failed]:
-        seconds, peaks = zip(*runs[name][1:])
-        rows.append({"name": name, "seconds": spread(seconds), "peak": int(np.median(peaks))})
+    rows = []
+    for name, found in runs.items():
+        if name in failed:
+            rows.append({"name": name, "raised": failed[name]})
+        else:
+            seconds, peaks = zip(*found[1:])
+            rows.append({"name": name, "seconds": spread(seconds), "peak": int(np.median(peaks))})
     return rows
 
 

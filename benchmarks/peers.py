@@ -495,7 +495,8 @@ class NumpyFloor(Floor):
     name = "floor (NumPy)"
 
     def _operations(self, problem, vectors):
-        F, W, M = problem.factor, problem.W, problem.factor.T @ problem.factor
+        F, W, n = problem.factor, problem.W, len(problem.factor)
+        M = np.broadcast_to(F.T @ F, W.shape[:-2] + (n, n)).copy()
 
         def decompose(Y):
             if problem.tau == 0:

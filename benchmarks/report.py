@@ -98,6 +98,8 @@ def compared(entry: dict | None) -> str:
         return "–"
     if "raised" in entry:
         return "raises"
+    if "slow" in entry:
+        return "slow"
     if is_right(entry):
         return spread(entry["ratio"])
     off = entry["difference"]
@@ -148,7 +150,7 @@ def contestants(results: dict) -> str:
 
 
 def races(results: dict) -> list[tuple[float, str, dict]]:
-    """For every comparison the fastest peer with a right answer: its ratio, its name and the row; the closest first."""
+    """For every comparison the fastest peer with a right answer: its ratio, its name and the row; the strongest rivals first."""
     found = []
     for part in COMPARISONS:
         for row in results[part]["rows"]:
@@ -163,17 +165,17 @@ def aims(results: dict) -> list[tuple[str, str, bool]]:
     run = races(results)
     ratio, name, row = run[0]
     lost = sum(race[0] < 1 for race in run)
-    low = [(fastest(results, row, ("library",), right=False), row) for row in results["loss"]["rows"]
-           if row["n"] >= 1000 and row["k"] <= row["n"] / 20]
-    (library, margin), low_row = min(low, key=lambda item: item[0][1])
-    floors = [(floor(row)["median"], row) for row in results["loss"]["rows"] if row["n"] >= 500]
+    low = [(*winner, row) for row in results["loss"]["rows"] if row["n"] >= 1000 and row["k"] <= row["n"] / 20
+           if (winner := fastest(results, row, ("library",), right=False))]
+    library, margin, low_row = min(low, key=lambda item: item[1])
+    floors = [(quotient["median"], row) for row in results["loss"]["rows"] if row["n"] >= 500 and (quotient := floor(row))]
     above, floor_row = max(floors, key=lambda item: item[0])
     near = sum(quotient <= 1.5 for quotient, _ in floors)
     deep = min(row["contestants"]["public code"]["ratio"]["median"] for row in select(results, "training", depth=100))
     load = select(results, "imports", name="bwlib")[0]["seconds"]["median"]
     return [
         ("never slower than the fastest peer with a right answer",
-         f"slower in {lost} of {len(run)} comparisons; the closest: {name} takes {number(ratio)} of our time in "
+         f"slower in {lost} of {len(run)} comparisons; the strongest rival: {name} takes {number(ratio)} of our time in "
          f"{described(row)}", lost == 0),
         ("at low rank (k ≤ n/20, n ≥ 1000) at least 50 times the fastest library, whether its answer is right or not",
          f"at least {number(margin)} times ({library}; {described(low_row)})", margin >= 50),
@@ -278,7 +280,8 @@ def imports(results: dict) -> str:
 def memory(results: dict) -> str:
     rows = results["memory"]["rows"]
     taus = list(dict.fromkeys(row["tau"] for row in rows))
-    header = ["contestant", *(f"{title}, τ = {tau:g}" for tau in taus for title in ("added by the call", "peak"))]
+    header = [f"n = {rows[0]['n']}, k = {rows[0]['k']}",
+              *(f"{title}, τ = {tau:g}" for tau in taus for title in ("added by the call", "peak"))]
     lines = []
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = {row["tau"]: row for row in rows if row["name"] == name}
