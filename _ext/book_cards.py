@@ -41,5 +41,6 @@ def write_texts(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
+    app.set_html_assets_policy("always")  # MathJax also on pages that have formulas in cards only
     app.connect("html-page-context", write_texts)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

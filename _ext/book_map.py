@@ -89,10 +89,10 @@ def positions(rows, paths, size, gap) -> dict:
 class Box:
     """A rectangle with a heading and more lines, linked to ``href``; ``needs`` are smaller links at its foot."""
 
-    def __init__(self, heading, text, href, style="", needs=(), width=148):
-        self.heading, self.href, self.style, self.width = heading, href, style, width
+    def __init__(self, heading, text, href, style="", needs=()):
+        self.heading, self.href, self.style, self.width = heading, href, style, 148
         self.title = f"{heading}: {text}"
-        self.lines = textwrap.wrap(text, (width - 12) // 6)
+        self.lines = textwrap.wrap(text, 20)
         self.needs = [needs[i:i + 4] for i in range(0, len(needs), 4)]
         self.height = 12 + LINE * (1 + len(self.lines) + len(self.needs))
 
@@ -107,7 +107,7 @@ class Box:
             before, after = "from " if n == 0 else "", "," if n + 1 < len(self.needs) else ""
             feet.append(f'<text class="map-needs" x="{a:.0f}" y="{b:.0f}">{before}{words}{after}</text>')
         return (f'<g class="map-box {self.style}" data-name="{name}"><a href="{self.href}"><title>{html.escape(self.title)}'
-                f'</title>{rect}{"".join(texts)}</a>{"".join(feet)}</g>')
+                f'</title>{rect}{" ".join(texts)}</a>{"".join(feet)}</g>')
 
 
 def draw(boxes: dict[str, Box], before: dict[str, list[str]], label: str, down: bool) -> str:

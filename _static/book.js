@@ -1,6 +1,7 @@
 /* Cards: a reference to a statement or a formula shows its text while it is pointed at or focused.
    The link itself works as ever; Escape puts the card away; touching a link follows it.
-   Maps: pointing at a box lights its arrows. */
+   Maps: pointing at a box lights its arrows.
+   The Tab key stops at links and at displayed formulas, which may scroll, not at every symbol. */
 "use strict";
 const bookCards = {};
 
@@ -12,7 +13,7 @@ document.addEventListener("DOMContentLoaded", () => {
   card.setAttribute("role", "tooltip");
   card.hidden = true;
   document.body.append(card);
-  let link = null, timer = 0;
+  let link = null, timer = 0, focused = null;
 
   function target(node) {
     const found = node instanceof Element && node.closest("main a[href*='#']:not(.headerlink)");
@@ -35,6 +36,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function hide() {
     clearTimeout(timer);
+    focused = null;
     if (link) link.removeAttribute("aria-describedby");
     link = null;
     card.hidden = true;
@@ -74,22 +76,28 @@ document.addEventListener("DOMContentLoaded", () => {
     const wanted = target(event.target);
     if (card.contains(event.target)) clearTimeout(timer);
     else if (wanted && wanted.found === link) clearTimeout(timer);
-    else if (wanted) soon(() => show(wanted), 300);
+    else if (wanted) soon(() => show(wanted), wanted.found.closest("svg") ? 800 : 300);
     else if (link || timer) soon(hide, 250);
   });
   document.addEventListener("focusin", (event) => {
-    const wanted = target(event.target);
-    if (wanted && event.target.matches(":focus-visible")) soon(() => show(wanted), 150);
-    else soon(hide, 0);
+    hide();
+    if (event.target.matches(":focus-visible")) focused = target(event.target);
+    if (focused) soon(() => show(focused), 150);
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   document.addEventListener("click", (event) => { if (!card.contains(event.target)) hide(); });
-  document.addEventListener("scroll", hide, { passive: true });
+  document.addEventListener("scroll", () => {
+    if (focused) soon(() => show(focused), 150);  // the page is scrolling to the focused link
+    else hide();
+  }, { passive: true });
 
-  for (const title of document.querySelectorAll("svg.map a > title")) {  // a card takes the place of the tooltip
-    title.parentNode.setAttribute("aria-label", title.textContent);
-    title.remove();
+  if (window.MathJax && MathJax.startup) {
+    MathJax.startup.promise.then(() => {
+      for (const symbol of document.querySelectorAll("mjx-container:not([display])")) symbol.removeAttribute("tabindex");
+    });
   }
+
+  for (const title of document.querySelectorAll("svg.map a > title")) title.remove();  // the card takes its place
   function light(event) {
     const box = event.target instanceof Element && event.target.closest("svg.map .map-box");
     for (const arrow of document.querySelectorAll("svg.map .map-arrows > g")) {
