@@ -7,17 +7,19 @@ because pages opened from a disk may not read data files.)
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, SoupStrainer
 
 SHOWN = "div.proof[id]:not(.proof-box), div.math[id]"
+PARSED = SoupStrainer("div", class_=re.compile(r"^(proof|math)\b"))
 LEFT_OUT = ".statement-foot, .headerlink"
 
 
 def texts(body: str) -> dict[str, str]:
     """Anchor -> markup without links and ids."""
-    soup, found = BeautifulSoup(body, "html.parser"), {}
+    soup, found = BeautifulSoup(body, "html.parser", parse_only=PARSED), {}
     for unwanted in soup.select(LEFT_OUT):
         unwanted.decompose()
     for link in soup.select("a"):
