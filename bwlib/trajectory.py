@@ -121,7 +121,7 @@ class Workspace:
 class Iterate:
     """A network as one vector of ``parameters``, with its end-to-end matrix ``W``, its loss and gradient norm.
 
-    The products are prepared once; :meth:`evaluate` only carries them out.
+    The products are prepared once; ``evaluate`` only carries them out.
     """
 
     def __init__(self, work: Workspace) -> None:
