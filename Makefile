@@ -8,12 +8,13 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book test lab refresh ledger experiments bench clean \
+.PHONY: help env book test check-pages lab refresh ledger experiments bench clean \
         classroom release validate grade feedback test-classroom rehearse
 
 help:
 	@echo "make book     build the book; says where to open it"
 	@echo "make test     run every test: library, statements, pages, notebooks"
+	@echo "make check-pages  try every built page in a browser (needs chromium, nodejs, npm)"
 	@echo "make lab      open the chapters in JupyterLab"
 	@echo "make refresh  run all notebooks again and store their outputs"
 	@echo "make ledger   measure the residuals of the statement ledger again"
@@ -40,6 +41,11 @@ book: env
 test: env
 	@echo "Running all tests; every notebook is run from top to bottom (a few minutes) ..."
 	@$(BIN)/python -m pytest --nbval -n auto --maxprocesses=4 --dist loadfile -q
+
+check-pages:
+	@test -f _build/html/index.html || $(MAKE) --no-print-directory book
+	@echo "Trying every page in a browser, without a network (about two minutes) ..."
+	@sh tools/pages/check.sh _build/html
 
 lab: env
 	@$(PYTHON) tools/setup_env.py $(VENV) requirements.txt requirements-lab.txt
@@ -97,5 +103,5 @@ rehearse: classroom
 	@$(BIN)/python tests/classroom/rehearsal.py $(SET)
 
 clean:
-	rm -rf _build .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV) .venv-bench
+	rm -rf _build tools/pages/node_modules .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV) .venv-bench
 	find . -name __pycache__ -prune -exec rm -rf {} +

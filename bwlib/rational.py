@@ -4,7 +4,7 @@ In the eigenbasis of the target, with :math:`D=\tau\Lambda` and the :math:`n\tim
 :math:`Y=\Lambda^{1/2}\Omega^\top W`, the smoothed loss is
 
 .. math:: L_\tau(W)=\sum_i\big(\sqrt{\lambda_i}-\sqrt\tau\big)^2+\|W\|_F^2
-          -2\operatorname{tr}\big[(D+YY^\top)^{1/2}-D^{1/2}\big],\qquad
+          -2\operatorname{tr}\big[(D+YY^\top)^{1/2}-D^{1/2}\big],\\
           \nabla L_\tau(W)=2\big(W-\Omega\Lambda^{1/2}(D+YY^\top)^{-1/2}Y\big).
 
 The root is an integral of resolvents, and the midpoint rule in the right variable makes it a short sum,
@@ -14,7 +14,7 @@ The root is an integral of resolvents, and the midpoint rule in the right variab
 Of :math:`D+t^2I+YY^\top` the inverse and the determinant are those of the :math:`k\times k` matrix
 :math:`C_t=I+Y^\top(D+t^2I)^{-1}Y` (Woodbury):
 
-.. math:: (D+YY^\top)^{-1/2}Y\approx\sum_jc_j\,(D+t_j^2I)^{-1}Y\,C_{t_j}^{-1},\qquad
+.. math:: (D+YY^\top)^{-1/2}Y\approx\sum_jc_j\,(D+t_j^2I)^{-1}Y\,C_{t_j}^{-1},\\
           \operatorname{tr}\big[(D+YY^\top)^{1/2}-D^{1/2}\big]\approx\tfrac12\sum_jc_j\log\det C_{t_j}.
 
 All terms are positive: nothing cancels in either sum, whatever :math:`\tau`.  The cost is :math:`4Nnk^2` operations.

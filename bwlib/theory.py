@@ -237,7 +237,7 @@ def authors_step_size(W: ArrayLike, target: Covariance | ArrayLike, depth: int, 
     With :math:`c=\sqrt{\lambda_n}-\sqrt{L_0}` (:math:`\tau` is not subtracted), :math:`M=\sqrt{C_0}`,
     :math:`C_0=2(L_0+\operatorname{tr}\Sigma_0)`:
 
-    .. math:: \frac{c^2}{8M\sqrt{L_0}},\quad\frac{Nc^{2(N-1)/N}}{2\Delta},\quad\frac1{4Nc^{2(N-1)/N}},\qquad
+    .. math:: \frac{c^2}{8M\sqrt{L_0}},\quad\frac{Nc^{2(N-1)/N}}{2\Delta},\quad\frac1{4Nc^{2(N-1)/N}},\\
               \Delta=\tfrac{2^{N+1}}{c^{2N}}N^2M^{\frac{4N-3}N}\sqrt{\lambda_1}
               +8N(N-1)M^{\frac{3N-4}N}(M^{\frac1N}+\operatorname{tr}\Sigma_0).
 

@@ -209,6 +209,10 @@ def test_no_machine_paths():
     assert not found
 
 
+def test_locked_packages_name_no_address():
+    assert "://" not in (ROOT / "tools" / "pages" / "package-lock.json").read_text(encoding="utf-8")
+
+
 def test_table_of_contents_is_complete():
     listed = set(re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8")))
     assert listed == {page.docname for page in PAGES}
@@ -307,6 +311,13 @@ def test_ledger_lists_every_statement(html, soups):
     linked = {urlsplit(row.select_one("a")["href"]).fragment for row in rows}
     assert linked == {s.label for s in STATEMENTS}
     assert not page.select(".ledger-missing")
+
+
+def test_search_knows_every_statement(html):
+    index = json.loads((html / "searchindex.js").read_text(encoding="utf-8").removeprefix("Search.setIndex(").removesuffix(")"))
+    found = {entry[3] for rows in index["objects"].values() for entry in rows}
+    assert {s.label for s in STATEMENTS} <= found
+    assert not any("this book" in title for title in index["alltitles"])
 
 
 def test_reference_has_every_public_name(html, soups):
