@@ -71,14 +71,18 @@ def pairs() -> list[Pair]:
 
 
 def exact_gradient(S0, W: mp.matrix, tau: float) -> mp.matrix:
-    r"""2 (W - R Q): Q are the first columns of the polar factor of R [W, tau^(1/2) I]."""
+    r"""2 (W - R Q): at tau = 0 Q is the polar factor of Y = R W, for tau > 0 it is (Y Y^T + tau R^2)^(-1/2) Y."""
     R = oracles.root(oracles.exact(S0))
-    wide = mp.zeros(R.rows, W.cols + (R.rows if tau else 0))
-    wide[:, :W.cols] = R * W
-    if tau:
-        wide[:, W.cols:] = mp.sqrt(mp.mpf(tau)) * R
-    U, _, Vt = mp.svd_r(wide)
-    return 2 * (W - R * (U * Vt)[:, :W.cols])
+    Y = R * W
+    Q = inverse_root(Y * Y.T + mp.mpf(tau) * R * R) * Y if tau else Y * inverse_root(Y.T * Y)
+    return 2 * (W - R * Q)
+
+
+def inverse_root(M: mp.matrix) -> mp.matrix:
+    """M^(-1/2) on the range of M; eigenvalues below 1e-50 of the largest are rounding errors of zeros."""
+    lam, V = mp.eigsy(M)
+    largest = max(lam)
+    return V * mp.diag([1 / mp.sqrt(x) if x > mp.mpf(10) ** -50 * largest else mp.mpf(0) for x in lam]) * V.T
 
 
 def exact_map(S, S0) -> mp.matrix:

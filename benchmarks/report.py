@@ -402,6 +402,6 @@ def summary(results: dict) -> str:
             if "contestants" in row and part != "flows":
                 ours = row["contestants"]["bwlib"]["seconds"]["median"]
                 lines.append(f"{described(row)}: bwlib {duration(ours)}; times of the others, divided by it: " + ", ".join(
-                    f"{name} {compared(entry) if not name.startswith('floor') else spread(entry['ratio'])}"
+                    f"{name} {spread(entry['ratio']) if name.startswith('floor') and 'ratio' in entry else compared(entry)}"
                     for name, entry in row["contestants"].items() if name != "bwlib"))
     return "\n".join(lines)
