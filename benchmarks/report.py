@@ -10,6 +10,8 @@ import numpy as np
 
 from bwlib import plotting
 
+from .timing import ROUNDS
+
 RESULTS = Path(__file__).resolve().parent / "results" / "measurements.json"
 RIGHT = 1e-6  # the largest relative difference from bwlib with which an answer counts as right
 COMPARISONS = ("loss", "near", "stacks", "scale", "training", "ensembles")
@@ -107,9 +109,9 @@ def compared(entry: dict | None) -> str:
         f"{number(entry['ratio']['median'])} (off {off:.0e})".replace("e-0", "e-").replace("e+0", "e+")
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right."""
-    lines = [header, ["---"] + ["--:"] * (len(header) - 1), *rows]
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, align: str = "--:") -> str:
+    """A Markdown table, the first column to the left and the others to the right, or as ``align`` says."""
+    lines = [header, ["---"] + [align] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -143,10 +145,20 @@ def machine(results: dict) -> str:
     return "\n\n".join(f"*{', '.join(names)}*: {line}" for line, names in found.items())
 
 
+def rounds(results: dict) -> str:
+    """How often was measured; a warning if it was less than the command does."""
+    most = max(entry["seconds"]["runs"] for part in COMPARISONS for row in results[part]["rows"]
+               for entry in row["contestants"].values() if "seconds" in entry)
+    if most >= ROUNDS:
+        return f"Every comparison has up to {most} rounds; who is slow takes part in fewer."
+    return (f"**A provisional measurement**: {most} rounds instead of {ROUNDS}, with shorter limits and some smaller sizes, "
+            f"on a machine that had other work to do. The tables show how the page will look; only the errors are final.")
+
+
 def contestants(results: dict) -> str:
     return table(["contestant", "kind", "takes part"],
                  [[row["name"], row["kind"], row["absent"] and f"no: {row['absent']}" or "yes"]
-                  for row in results["peers"]["rows"] if row["kind"] != "floor"])
+                  for row in results["peers"]["rows"] if row["kind"] != "floor"], align="---")
 
 
 def races(results: dict) -> list[tuple[float, str, dict]]:
@@ -188,14 +200,14 @@ def aims(results: dict) -> list[tuple[str, str, bool]]:
 
 def aims_table(results: dict) -> str:
     return table(["aim", "measured", "met"], [[aim, found, "met" if met else "**missed**"]
-                                              for aim, found, met in aims(results)])
+                                              for aim, found, met in aims(results)], align="---")
 
 
 def behind(results: dict) -> str:
     """All comparisons in which a peer with a right answer is faster, worst first."""
     lines = [[described(row), name, spread(row["contestants"][name]["ratio"])]
              for ratio, name, row in races(results) if ratio < 1]
-    return table(["comparison", "fastest", "its time / ours"], lines) if lines else "Nowhere."
+    return table(["comparison", "fastest", "its time / ours"], lines, align="---") if lines else "Nowhere."
 
 
 def losses(results: dict, what: str, tau: float, *, threads: int = 1, part: str = "loss") -> str:

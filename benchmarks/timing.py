@@ -20,10 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
 LIBRARIES = ("bwlib", "numpy", "scipy", "torch", "jax", "jaxlib", "POT", "ott-jax", "geomstats", "pyriemann", "mpmath")
 
+ROUNDS = 9
+
 Call = Callable[[], object]
 
 
-def interleave(calls: Mapping[str, Call], *, repeats: int = 9, span: float = 0.02, patience: float = 2.0,
+def interleave(calls: Mapping[str, Call], *, repeats: int = ROUNDS, span: float = 0.02, patience: float = 2.0,
                pause: float = 0.03) -> tuple[dict[str, list[float]], dict[str, object], dict[str, str]]:
     """The seconds of one call of each contestant, in rounds: every contestant once per round, in turning order.
 
