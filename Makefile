@@ -8,13 +8,15 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book test check-pages lab refresh ledger experiments bench clean \
+.PHONY: help env book test check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
         classroom release validate grade feedback test-classroom rehearse
 
 help:
 	@echo "make book     build the book; says where to open it"
 	@echo "make test     run every test: library, statements, pages, notebooks"
 	@echo "make check-pages  try every built page in a browser (needs chromium, nodejs, npm)"
+	@echo "make notebooks  the chapters as plain notebooks, with and without solutions, and a zip of each"
+	@echo "make test-notebooks  run the plain notebooks in a new environment (needs a network)"
 	@echo "make lab      open the chapters in JupyterLab"
 	@echo "make refresh  run all notebooks again and store their outputs"
 	@echo "make ledger   measure the residuals of the statement ledger again"
@@ -46,6 +48,15 @@ check-pages:
 	@test -f _build/html/index.html || $(MAKE) --no-print-directory book
 	@echo "Trying every page in a browser, without a network (about two minutes) ..."
 	@sh tools/pages/check.sh _build/html
+
+notebooks: book
+	@echo "Writing the chapters as plain notebooks ..."
+	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/python -m notebooks _build/html _build/notebooks
+
+test-notebooks:
+	@test -f _build/notebooks/student.zip || $(MAKE) --no-print-directory notebooks
+	@echo "Running every plain notebook in a new environment (some minutes) ..."
+	@PYTHONPATH="$(CURDIR)/tools" $(BIN)/python -m notebooks.run _build/notebooks
 
 lab: env
 	@$(PYTHON) tools/setup_env.py $(VENV) requirements.txt requirements-lab.txt
