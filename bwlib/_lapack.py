@@ -45,9 +45,7 @@ def svd(X: Array) -> tuple[Array, Array, Array]:
 
 
 def singular_values(X: Array) -> Array:
-    """The singular values; a single matrix may be overwritten."""
-    if X.ndim > 2:
-        return np.linalg.svd(X, compute_uv=False)
+    """The singular values of one matrix, which may be overwritten."""
     _, s, _, info = scipy.linalg.lapack.dgesdd(_operand(X)[0], compute_uv=False, overwrite_a=True)
     if info:
         raise np.linalg.LinAlgError("the singular value decomposition did not converge")
