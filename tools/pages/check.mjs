@@ -2,6 +2,8 @@
  *
  *     node check.mjs FOLDER BROWSER        (`make check-pages` does it with _build/html and Chromium)
  *
+ * Beside the folder lies figures.json: what the moving figures must show (check.sh lets figure_readouts.py write it).
+ *
  * Prints a table and what is wrong, writes both to pages.json beside the folder, and fails if anything is wrong.
  */
 import fs from "node:fs";
@@ -25,6 +27,7 @@ const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const QUESTIONS = fs.readFileSync(path.join(HERE, "questions.js"), "utf8");
+const READOUTS = JSON.parse(fs.readFileSync(path.join(process.argv[2], "..", "figures.json"), "utf8"));
 const AXE = fs.readFileSync(path.join(HERE, "node_modules", "axe-core", "axe.min.js"), "utf8");
 
 /** A page of the book: what was measured, and what is wrong. */
@@ -123,31 +126,54 @@ function alone(work) {
   return turn = turn.then(work, work);
 }
 
+/** Moved by keys alone, each figure shows what Python wrote (figure_readouts.py). */
 async function figures(tab, page) {
   const found = await tab.$$(".bw-fig");
   page.figures = found.length;
-  for (const figure of found) page.addAll("figure", await standsStill(tab, figure));
+  const wanted = new Map((READOUTS[page.name] ?? []).map(figure => [figure.id, figure]));
+  for (const figure of found) {
+    const id = await figure.evaluate(e => e.id);
+    if (wanted.has(id)) page.addAll("figure", await disagreements(tab, figure, wanted.get(id)));
+    else page.add("figure", `#${id}`, "is not the one of the notebook");
+  }
+  await tab.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]);
+  page.addAll("figure", await tab.evaluate(() => questions.playing()));
+  await tab.emulateMediaFeatures([]);
 }
 
-/** What is wrong when the slider of a figure is moved by keys and its button is pressed. */
-async function standsStill(tab, figure) {
-  const state = () => figure.evaluate(e => questions.figure(e));
-  const element = await figure.evaluate(e => questions.name(e));
-  const [slider, play] = [await figure.$("input"), await figure.$("button")];
-  const wrong = [];
-  let before = await state();
-  for (const key of ["ArrowRight", "ArrowRight", "Home", "End"]) {
-    await slider.press(key);
-    const after = await state();
-    if (after.drawn === before.drawn || after.said === before.said) wrong.push({ element, detail: `${key} changes nothing` });
-    if (after.said !== after.spoken) wrong.push({ element, detail: `shows "${after.said}", speaks "${after.spoken}"` });
-    before = after;
+async function disagreements(tab, figure, { id, start, positions }) {
+  const wrong = [], pictures = new Set();
+  const complain = detail => wrong.push({ element: `#${id}`, detail });
+  const state = drawing => figure.evaluate((e, d) => questions.figure(e, d), drawing);
+  if ((await state([])).said !== start) complain("does not start where Python left it");
+  for (const { index, text, drawing } of positions) {
+    await moveTo(tab, figure, index);
+    const { said, spoken, astray, drawn } = await state(drawing);
+    if (said !== text || spoken !== text) complain(`at ${index} shows "${said}", speaks "${spoken}", should be "${text}"`);
+    if (astray) complain(`at ${index}: ${astray} marks are not where Python put them`);
+    pictures.add(drawn);
   }
-  await play.click();
-  await tab.waitForFunction((e, drawn) => questions.figure(e).drawn !== drawn, PATIENCE, figure, before.drawn)
-    .catch(() => wrong.push({ element, detail: "Play does not move it" }));
-  await play.click();
+  if (pictures.size < positions.length) complain("the picture does not change");
+  const [play, before] = [await figure.$("button"), await state([])];
+  await play.press("Enter");
+  await tab.waitForFunction((e, drawn) => questions.figure(e, []).drawn !== drawn, PATIENCE, figure, before.drawn)
+    .catch(() => complain("Play does not move it"));
+  await play.press("Enter");
+  if ((await state([])).button !== "Play") complain("Pause does not stop it");
   return wrong;
+}
+
+/** The controls of a figure are moved to a position by arrow keys. */
+async function moveTo(tab, figure, index) {
+  for (const [i, group] of (await figure.$$("fieldset")).entries()) {
+    const option = await group.$("input:checked");
+    const steps = index[i] - await option.evaluate(e => e.value);
+    await option.focus();
+    for (let n = 0; n < Math.abs(steps); n++) await tab.keyboard.press(steps > 0 ? "ArrowRight" : "ArrowLeft");
+  }
+  const slider = await figure.$("input[type=range]");
+  await slider.press("Home");
+  for (let n = 0; n < index.at(-1); n++) await slider.press("ArrowRight");
 }
 
 async function themes(tab, page) {

@@ -32,7 +32,7 @@ const questions = (() => {
 
   function missingAlt() {
     const pictures = all("img").filter(i => !i.alt || /\.(png|svg)$|^_images|^\.\.\//.test(i.alt));
-    const drawings = all(".bw-fig svg").filter(s => !s.getAttribute("aria-label") && !s.getAttribute("aria-labelledby"));
+    const drawings = all(".bw-panel > svg").filter(s => !s.getAttribute("aria-label") && !s.getAttribute("aria-labelledby"));
     const formulas = all("mjx-container").filter(e => !e.querySelector("mjx-assistive-mml math"));
     return report([...pictures, ...drawings, ...formulas], () => "nothing for screen readers");
   }
@@ -202,10 +202,17 @@ const questions = (() => {
 
   // ---------------------------------------------------------------- figures, names, accessibility
 
-  function figure(e) {
-    const [input, out, button] = ["input", "output", "button"].map(tag => e.querySelector(tag));
-    return { said: out.textContent, spoken: input.getAttribute("aria-valuetext"), button: button.textContent,
-             drawn: all("svg", e).map(s => s.innerHTML).join("") };
+  /** What a moving figure shows, and how many of its marks differ from a drawing: [place, attribute, value], ... */
+  function figure(e, drawing) {
+    const [slider, out, button] = ["input[type=range]", "output", "button"].map(selector => e.querySelector(selector));
+    const marks = all("[data-m]", e);
+    return { said: out.textContent, spoken: slider.getAttribute("aria-valuetext"), button: button.textContent,
+             drawn: all("svg", e).map(s => s.innerHTML).join(""),
+             astray: drawing.filter(([place, attribute, value]) => marks[place].getAttribute(attribute) !== value).length };
+  }
+
+  function playing() {
+    return report(all(".bw-fig button").filter(shows), () => "Play is offered to readers who asked for less motion");
   }
 
   /** The first statement of the page whose name is without formulas. */
@@ -222,6 +229,6 @@ const questions = (() => {
 
   return {
     name, badTeX, doubleIds, missingAlt, tabStops, outsideAddresses, links, emptyFormulas, plainCode, wrongFolds, openFolds, place,
-    codeBeside, badCopy, overflows, shrunk, cutOff, faint, theme, figure, statement, violations,
+    codeBeside, badCopy, overflows, shrunk, cutOff, faint, theme, figure, playing, statement, violations,
   };
 })();
