@@ -34,24 +34,25 @@ def launch_links(address: str, notebook: str) -> dict[str, str]:
     return {"Binder": f"https://mybinder.org/v2/git/{quote(address, safe='')}/{BRANCH}?urlpath=lab/tree/{notebook}"}
 
 
-def show_source_buttons(app, config):
-    options = config.html_theme_options
-    options["use_repository_button"] = options["use_edit_page_button"] = bool(options.get("repository_url"))
-
-
-def add_launch_buttons(app, pagename, templatename, context, doctree):
+def add_buttons(app, pagename, templatename, context, doctree):
+    """One more group of buttons at the head of a page.  The theme's own have an icon that book_theme cannot draw."""
     address = app.config.html_theme_options.get("repository_url")
-    if not address or pagename not in [page.docname for page in plain_pages()]:
+    if not address or not doctree:
         return
-    links = launch_links(address, f"complete/{Path(pagename).name}.ipynb")
-    icons = {"Binder": "_static/images/logo_binder.svg", "Colab": "_static/images/logo_colab.png"}
-    buttons = [{"type": "link", "text": name, "tooltip": f"Open this page as a notebook in {name}", "url": url,
-                "icon": icons[name]} for name, url in links.items()]
-    context["header_buttons"].append({"type": "group", "tooltip": "Run this page", "icon": "fas fa-rocket",
-                                      "buttons": buttons, "label": "launch-buttons"})
+    buttons = []
+    if pagename in [page.docname for page in plain_pages()]:
+        links = launch_links(address, f"complete/{Path(pagename).name}.ipynb")
+        buttons += [button(f"Open in {name}", url, "fas fa-rocket") for name, url in links.items()]
+    buttons += [button("Suggest an edit", context["get_edit_provider_and_url"]()[1], "fas fa-pencil"),
+                button("Repository", address, "fas fa-code-branch")]
+    context["header_buttons"].append({"type": "group", "tooltip": "Run or edit this page", "icon": "fas fa-rocket",
+                                      "buttons": buttons, "label": "repository-buttons"})
+
+
+def button(text: str, url: str, icon: str) -> dict[str, str]:
+    return {"type": "link", "text": text, "tooltip": text, "url": url, "icon": icon}
 
 
 def setup(app):
-    app.connect("config-inited", show_source_buttons)
-    app.connect("html-page-context", add_launch_buttons, priority=502)  # after the theme has made its list
+    app.connect("html-page-context", add_buttons, priority=502)  # after the theme has made its list
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import zipfile
 from collections import Counter
@@ -310,27 +311,40 @@ def test_launch_links():
         "Binder": "https://mybinder.org/v2/git/https%3A%2F%2Fgit.example.org%2Fowner%2Fname/notebooks?urlpath=lab/tree/a.ipynb"}
 
 
-def page_buttons(address: str, docname: str) -> tuple[dict, list]:
-    """The theme's options and the buttons of a page, as the extension leaves them."""
-    config = SimpleNamespace(html_theme_options={"repository_url": address})
-    context = {"header_buttons": []}
-    book_repository.show_source_buttons(None, config)
-    book_repository.add_launch_buttons(SimpleNamespace(config=config), docname, "page.html", context, None)
-    return config.html_theme_options, context["header_buttons"]
+def page_buttons(address: str, docname: str) -> dict[str, str]:
+    """The words and addresses of the buttons that the extension adds to a page."""
+    context = {"header_buttons": [], "get_edit_provider_and_url": lambda: ("GitHub", f"{ADDRESS}/edit/main/{docname}")}
+    app = SimpleNamespace(config=SimpleNamespace(html_theme_options={"repository_url": address}))
+    book_repository.add_buttons(app, docname, "page.html", context, doctree=True)
+    return {button["text"]: button["url"] for group in context["header_buttons"] for button in group["buttons"]}
 
 
 def test_pages_offer_services_only_with_an_address(html, soups):
-    options, buttons = page_buttons(ADDRESS, PAGES[0].docname)
-    assert options["use_repository_button"] and options["use_edit_page_button"]
-    assert [b["text"] for b in buttons[0]["buttons"]] == ["Binder", "Colab"]
-    assert all(f"complete/{PAGES[0].path.name}" in b["url"] for b in buttons[0]["buttons"])
-    assert page_buttons(ADDRESS, "chapters/index")[1] == []
-    options, buttons = page_buttons("", PAGES[0].docname)
-    assert not options["use_repository_button"] and not options["use_edit_page_button"] and not buttons
-    if not package.public_address():
-        for path, soup in soups.items():
-            found = [a["href"] for a in soup.select("a[href]") if re.search("mybinder|colab|/edit/", a["href"])]
-            assert not found, path.name
+    assert page_buttons("", PAGES[0].docname) == {}
+    assert list(page_buttons(ADDRESS, "chapters/index")) == ["Suggest an edit", "Repository"]
+    found = page_buttons(ADDRESS, PAGES[0].docname)
+    assert list(found) == ["Open in Binder", "Open in Colab", "Suggest an edit", "Repository"]
+    assert all(f"complete/{PAGES[0].path.name}" in found[name] for name in ("Open in Binder", "Open in Colab"))
+    for soup in soups.values():
+        shown = {words(a) for a in soup.select(".article-header-buttons a")} & set(found)
+        assert package.public_address() or not shown
+
+
+@pytest.mark.parametrize("address", ["", ADDRESS])
+def test_built_page_with_and_without_an_address(tmp_path, address):
+    """A book of one page, with the settings of this one as far as they matter here."""
+    (tmp_path / "conf.py").write_text("\n".join([
+        f"import sys; sys.path.insert(0, {str(ROOT / '_ext')!r})",
+        "extensions, html_theme = ['book_repository', 'book_theme'], 'sphinx_book_theme'",
+        f"html_theme_options = {{'repository_url': {address!r}, 'repository_branch': 'main'}}"]), encoding="utf-8")
+    (tmp_path / "index.rst").write_text("Title\n=====\n", encoding="utf-8")
+    built = subprocess.run([sys.executable, "-m", "sphinx", "-W", "-q", str(tmp_path), str(tmp_path / "html")],
+                           capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    soup = BeautifulSoup((tmp_path / "html" / "index.html").read_text(encoding="utf-8"), "html.parser")
+    links = {a["href"] for a in soup.select(".article-header-buttons a") if a["href"].startswith("http")}
+    assert links == ({ADDRESS, f"{ADDRESS}/edit/main/index.rst"} if address else set())
+    assert not soup.select(".dropdown-repository-buttons i"), "an icon without a drawing"
 
 
 def test_notebooks_offer_services_only_with_an_address(edition):
