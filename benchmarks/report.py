@@ -378,6 +378,9 @@ def draw_growth(results: dict):
                 if found:
                     ax.loglog([row[along] for row in found], times(found, name), line, marker="o", markersize=4,
                               color=plotting.COLOURS[i], label=name + label)
+        ticks = sorted({row[along] for row in rows})
+        ax.set_xticks(ticks, [str(tick) for tick in ticks])
+        ax.xaxis.set_tick_params(which="minor", bottom=False, labelbottom=False)
         ax.set(xlabel=f"${along}$, at ${fixed}={value}$", ylabel="seconds")
     fig.legend(*merged(axes), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     plotting.plt.show()

@@ -17,12 +17,14 @@ from matplotlib.figure import Figure
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 GREY = "#666666"
+LEGEND = {"fontsize": 9, "facecolor": "white", "edgecolor": "none", "framealpha": 0.85, "borderpad": 0.2}
 
 
 def figure(columns: int = 1, *, rows: int = 1, width: float = 4.2, height: float = 3.2, **options) -> tuple[Figure, np.ndarray]:
     """A white figure with ``rows × columns`` panels in the book's style; returns the figure and a 2-D array of axes."""
     fig, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False,
                              layout="constrained", facecolor="white", **options)
+    fig.get_layout_engine().set(wspace=0.06, hspace=0.05)
     for ax in axes.flat:
         style(ax)
     return fig, axes
@@ -53,7 +55,7 @@ def curves(x, series: Mapping[str, np.ndarray], *, xlabel: str, ylabel: str, log
     ax.set(xlabel=xlabel, ylabel=ylabel,
            xscale="log" if "x" in log else "linear", yscale="log" if "y" in log else "linear")
     if len(series) > 1:
-        ax.legend(fontsize=9, frameon=False)
+        ax.legend(**LEGEND)
     return ax
 
 
@@ -69,7 +71,7 @@ def chain_plane(paths: Mapping[str, np.ndarray], levels: Iterable[np.ndarray], m
         ax.plot(*path[0], marker="o", color=COLOURS[i])
         ax.plot(*path[-1], marker="s", color=COLOURS[i])
     ax.set(xlabel="first layer", ylabel="second layer", xlim=(0, 3), ylim=(0, 3), aspect="equal")
-    ax.legend(fontsize=9, frameon=False)
+    ax.legend(**LEGEND)
     return ax
 
 
@@ -142,7 +144,7 @@ def spectra(series: Mapping[str, np.ndarray], *, ylabel: str = "eigenvalue", ax:
         ax.plot(at[lam > 0], lam[lam > 0], "osD^"[i % 4], color=COLOURS[i], markersize=7 - 3 * (i > 0),
                 markerfacecolor="white" if i == 0 else COLOURS[i], label=label)
     ax.set(xlabel="position $i$", ylabel=ylabel, yscale="log")
-    ax.legend(fontsize=9, frameon=False)
+    ax.legend(**LEGEND)
     return ax
 
 
@@ -155,7 +157,7 @@ def paths(x: np.ndarray, values: np.ndarray, goals: np.ndarray, *, xlabel: str, 
     for i, y in enumerate(values.T):
         ax.plot(x, y, color=COLOURS[i % len(COLOURS)], linewidth=1.5)
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.legend(fontsize=9, frameon=False)
+    ax.legend(**LEGEND)
     return ax
 
 
@@ -165,21 +167,21 @@ def histograms(series: Mapping[str, np.ndarray], *, bins: np.ndarray, xlabel: st
     for i, (label, values) in enumerate(series.items()):
         ax.hist(values, bins=bins, density=True, histtype="step", color=COLOURS[i], linestyle=LINES[i], linewidth=1.8, label=label)
     ax.set(xlabel=xlabel, ylabel="density")
-    ax.legend(fontsize=9, frameon=False)
+    ax.legend(**LEGEND)
     return ax
 
 
 def level(value: float, label: str, *, ax: Axes) -> Axes:
     """Mark a known value by a dotted horizontal line."""
     ax.axhline(value, color=GREY, linestyle=":", linewidth=1.4, label=label)
-    ax.legend(fontsize=9, frameon=False)
+    ax.legend(**LEGEND)
     return ax
 
 
 def reference(x: np.ndarray, y: np.ndarray, label: str, *, ax: Axes) -> Axes:
     """Add a grey line to compare the curves with, behind them."""
     ax.plot(x, y, color="#aaaaaa", linewidth=4, zorder=0.5, label=label)
-    ax.legend(fontsize=9, frameon=False)
+    ax.legend(**LEGEND)
     return ax
 
 
@@ -194,7 +196,7 @@ def ellipse(factor: np.ndarray, *, colour: int = 0, line="-", label: str | None 
         ax.fill(x, y, color=COLOURS[colour], alpha=0.2, linewidth=0)
     ax.set_aspect("equal")
     if label is not None:
-        ax.legend(fontsize=9, frameon=False)
+        ax.legend(**LEGEND)
     return ax
 
 
@@ -205,7 +207,7 @@ def pairs(X: np.ndarray, Y: np.ndarray, *, labels: tuple[str, str], ax: Axes | N
     ax.plot(*X.T, "o", color=COLOURS[0], markersize=4, label=labels[0])
     ax.plot(*Y.T, "^", color=COLOURS[1], markersize=4.5, label=labels[1])
     ax.set_aspect("equal")
-    ax.legend(fontsize=9, frameon=False, loc="upper left")
+    ax.legend(**LEGEND, loc="upper left")
     return ax
 
 
