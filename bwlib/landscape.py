@@ -143,7 +143,7 @@ def best_low_rank(target: Covariance | ArrayLike, rank: int, *, tau: float = 0.0
 
     Notes
     -----
-    Book: theorems "Eckart, Young and Mirsky for the Bures–Wasserstein distance" and "Minimum of the smoothed loss over
+    Book: theorems "Eckart, Young and Mirsky for the Bures-Wasserstein distance" and "Minimum of the smoothed loss over
     bounded rank".  Source at ``tau = 0``: Eckart and Young (1936), Mirsky (1960) for the Frobenius norm.
     """
     target = as_covariance(target, "target")

@@ -57,7 +57,7 @@ class Trajectory:
     singular_values : array, shape (rows, min(n, m))
         Of the end-to-end matrix, descending.
     imbalance : array, shape (rows,)
-        The largest spectral norm of the matrices of :meth:`DeepLinearNetwork.imbalances`; 0 for one layer.
+        The largest operator norm of the matrices of :meth:`DeepLinearNetwork.imbalances`; 0 for one layer.
     end_to_end : array, shape (rows, n, m)
         The end-to-end matrices.
     networks : tuple of DeepLinearNetwork, or None
@@ -176,7 +176,7 @@ def trajectory(rows: Sequence[Row], loss: Loss, status: Status, when: str, *, is
 
 
 def _largest_imbalance(rows: Sequence[Sequence[Array]]) -> Array:
-    """The largest spectral norm of :meth:`DeepLinearNetwork.imbalances` in every row."""
+    """The largest operator norm of :meth:`DeepLinearNetwork.imbalances` in every row."""
     largest = np.zeros(len(rows))
     layers = [np.array(layer) for layer in zip(*rows)]
     for low, up in zip(layers, layers[1:]):

@@ -7,6 +7,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 RESULTS: dict[str, list] = {}
+collect_ignore_glob = ["answers/*"]  # blocks for the places of solutions, no modules
 
 
 @pytest.fixture(scope="session")

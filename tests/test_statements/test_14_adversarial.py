@@ -75,6 +75,17 @@ def test_thm_game_duality(residual):
                 residual(payoff(Sigma0, positive(rng, n), Sigma0) - value, 1e-11)
                 W = rng.standard_normal((n, n))
                 residual(value - payoff(W @ W.T, P, Sigma0), 1e-11)
+        # ... and nothing else: every other pair leaves one of the players a better reply
+        Omega, top = target.eigenvectors, target.eigenvectors[:, :1]
+        others = np.eye(n) - 0.4 * top @ top.T, np.eye(n) + 0.1 * positive(rng, n), positive(rng, n), positive(rng, n, 0.2, 1)
+        for k in range(1, n + 1):
+            W, best = rng.standard_normal((n, k)), (Omega[:, :k] * target.eigenvalues[:k]) @ Omega[:, :k].T
+            pairs = [(Sigma, P) for Sigma in (best, W @ W.T) for P in others]
+            for Sigma, P in [*pairs, (W @ W.T, np.eye(n)), *[(best, np.eye(n))] * (k < rank)]:
+                lowest = -np.inf if np.linalg.eigvalsh(P)[-1] > 1 + 1e-9 else payoff(np.zeros((n, n)), P, Sigma0)
+                assert bw.bures_wasserstein(Sigma, target) ** 2 - lowest > 1e-3
+    # broken: without a latent variable both orders have the value tr Sigma0, and there is no gap
+    assert payoff(np.zeros((2, 2)), 1e6 * np.eye(2), np.diag([2.0, 1.0])) > 3.0 - 1e-5
     # broken: with too few latent variables the best pair is none: the generator leaves the best covariance
     Sigma0, best = np.diag([2.0, 1.0]), np.diag([2.0, 0.0])
     reply = np.diag([1.0, 50.0])  # nearly the best reply to the best covariance of rank one
@@ -95,6 +106,9 @@ def test_prop_best_reply(residual):
         residual(np.abs(ascent(Sigma, T, target.matrix)).max() / np.abs(Sigma).max(), 1e-10)
         for _ in range(20):
             residual(payoff(Sigma, positive(rng, n), target.matrix) - value, 1e-11)
+    # broken: against a singular model there is no best reply
+    singular, large = np.diag([1.0, 0.0]), [payoff(np.diag([1.0, 0.0]), np.diag([1.0, s]), np.eye(2)) for s in (1, 10, 1e3)]
+    assert large[0] < large[1] < large[2] < bw.bures_wasserstein(singular, np.eye(2)) ** 2
     # broken: against a discriminator that is not the best reply the generator follows another gradient
     W = np.array([[2.0]])
     assert abs(2 * (1 - 1.0) * W.item() - bw.BuresLoss([[1.0]]).gradient(W).item()) > 1
@@ -135,12 +149,24 @@ def test_thm_descent_ascent(residual):
             largest = max(radius(pair_matrix(s, eta, zeta, alternating)) for s in values)
             stable = zeta * top * (1 + eta) < 1 if alternating else eta < 0.5 and zeta * top * (1 - eta) < 1
             assert stable == (largest < 1) or abs(largest - 1) < 1e-6
+    W0, Sigma0 = np.diag([1.5, 1.0]) + 1e-3 * rng.standard_normal((2, 2)), np.diag([2.25, 1.0])
+    for eta, zeta, alternating in [(0.45, 0.3, False), (0.55, 0.3, False), (0.9, 0.2, True), (0.9, 0.26, True)]:
+        W, P, away = W0, np.eye(2), []  # the game itself, inside and outside the region
+        while len(away) < 400 and max(away, default=0) < 0.1:
+            new = W - 2 * eta * (W - P @ W)
+            seen = new if alternating else W
+            W, P = new, P + zeta * ascent(seen @ seen.T, P, Sigma0)
+            away.append(np.abs(W @ W.T - Sigma0).max() + np.abs(P - np.eye(2)).max())
+        inside = zeta * 2.25 * (1 + eta) < 1 if alternating else eta < 0.5
+        assert away[-1] < 1e-5 if inside else away[-1] > 0.1
     for x in np.geomspace(0.01, 1000, 200):  # (c), with sigma = 1
         nu = np.linalg.eigvals(np.array([[0, 2.0], [-x, -x]]))
         exact = (-x + np.array([1, -1]) * np.sqrt(complex(x * (x - 8)))) / 2
         residual(abs(nu.real.max() - exact.real.max()) / (1 + x), 1e-7)  # double eigenvalues are exact to a root of eps
         assert nu.real.max() < 0 and (np.abs(nu.imag).max() > 1e-9) == (x < 8)
         residual(abs(-nu.real.max() - x / 2) if x < 7.9 else 2 + nu.real.max(), 1e-7)
+    slow = np.array([-np.linalg.eigvals(np.array([[0, 2.0], [-x, -x]])).real.max() for x in np.geomspace(8.01, 1e5, 50)])
+    assert slow[0] < 4 and np.all(np.diff(slow) < 0) and slow[-1] < 2.001
     # broken: for m < n the covariance of the model cannot move in all directions, and the game need not converge
     W, P, Sigma0 = np.array([[2.0], [0.02]]), np.eye(2), np.diag([4.0, 1.0])
     for _ in range(3000):
@@ -171,12 +197,23 @@ def test_prop_discriminator_escape(residual):
         near = np.array([0.0, 1.0, 2.0])  # (b) the rate, from close to the limit
         p = flow(np.array([[0.5]]), np.array([[2.0]]), np.array([[2.0 + 1e-4]]), near, r)[:, 0, 0] - 2.0
         residual(abs(np.log(p[1] / p[2]) / (2 * r * np.sqrt(0.5**3 / 2.0)) - 1), 1e-3)
+    for n, k in [(2, 1), (3, 1), (4, 2)]:  # (a) on the kernel of a model in general position
+        A, W, B = rng.standard_normal((n, n)), rng.standard_normal((n, k)), rng.standard_normal((n, n))
+        Sigma0, P0, r = A @ A.T + 0.2 * np.eye(n), B @ B.T + 0.2 * np.eye(n), float(rng.uniform(0.3, 3))
+        u = np.linalg.svd(W)[0][:, k:] @ rng.standard_normal(n - k)
+        u /= np.linalg.norm(u)
+        P = flow(W @ W.T, Sigma0, P0, t, r)
+        assert all(np.linalg.eigvalsh(x)[0] > 0 for x in P)
+        least = ((u @ P0 @ u) ** 3 + 3 * r * np.linalg.eigvalsh(Sigma0)[0] * t) ** (1 / 3)
+        residual(np.max(1 - np.array([u @ x @ u for x in P]) / least), 1e-7)
+    # broken: where the data have no variance but the model has, the discriminator reaches the border of the cone
+    assert flow(np.eye(1), np.zeros((1, 1)), np.eye(1), np.array([0.0, 0.9]), 1.0)[-1].item() < 0.11
     # broken: where the data have no variance either, the discriminator does not grow
     assert abs(flow(np.zeros((1, 1)), np.zeros((1, 1)), np.eye(1), t, 1.0)[-1].item() - 1) < 1e-12
 
 
-def growth(k, lam, tau, r, h=1e-6):
-    """Largest real part of the linearised game, without the zeros of the rotations."""
+def linearised(k, lam, tau, r, h=1e-6):
+    """The velocity of the game at the stationary pair, and the eigenvalues of its linearisation there."""
     n = len(lam)
 
     def field(y):
@@ -186,8 +223,18 @@ def growth(k, lam, tau, r, h=1e-6):
     W = np.eye(n)[:, :k] * np.sqrt(lam[:k] - tau)
     y = np.concatenate([W.ravel(), np.diag(np.where(np.arange(n) < k, 1.0, np.sqrt(lam / tau))).ravel()])
     J = np.array([(field(y + h * e) - field(y - h * e)) / (2 * h) for e in np.eye(y.size)]).T
-    values = np.linalg.eigvals(J)
-    return np.abs(field(y)).max(), values[np.abs(values) > 1e-6].real.max()
+    return np.abs(field(y)).max(), np.linalg.eigvals(J)
+
+
+def growth(k, lam, tau, r):
+    """The velocity, and the largest real part without the zeros of the rotations."""
+    velocity, values = linearised(k, lam, tau, r)
+    return velocity, values[np.abs(values) > 1e-6].real.max()
+
+
+def neutral(k, lam, tau, r):
+    """How many eigenvalues are zero."""
+    return np.sum(np.abs(linearised(k, lam, tau, r)[1]) < 1e-6)
 
 
 def test_prop_bottleneck_game(residual):
@@ -209,6 +256,8 @@ def test_prop_bottleneck_game(residual):
     lam = np.array([4.0, 1.0])
     p = np.sqrt(1 / 1e-6)
     residual(abs(2 * (p - 1) / (4 / p + 1e-6) / (2 * 1.0 / (4 * 1e-6)) - 1), 2e-3)  # 1 - 1/p
+    tied = np.array([2.0, 2.0, 1.0])  # broken: without a gap a direction neither grows nor decays
+    assert abs(growth(1, tied, 0.5, 100.0)[1]) > 1e-3 and neutral(1, tied, 0.5, 100.0) > neutral(1, tied + [1, 0, 0], 0.5, 100.0)
     # broken: at another stationary pair, not the best one, no speed helps
     swapped = np.array([1.0, 4.0])
     assert growth(1, swapped, 0.1, 100.0)[1] > 0

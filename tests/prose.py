@@ -1,0 +1,95 @@
+"""The prose of the project as a list of paragraphs, without code, formulas, labels and citations."""
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Iterator, NamedTuple
+
+import book_sources
+
+ROOT = book_sources.ROOT
+PAPERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "assignments/student/README.md")
+GAP = "¤"  # in place of a formula, a piece of code or a reference: a word that is not spelled
+
+MARKUP = [  # in this order
+    (r"(?s)<!--.*?-->", ""),
+    (r"(?ms)^ *(`{3,})(?!\{book-index\}).*?^ *\1$", GAP),
+    (r"(?m)(?<=\n\n)(?: {4,}\S.*\n)+", GAP),
+    (r"(?s)\$\$.*?\$\$(?:\s*\([\w-]+\))?", GAP),
+    (r"(?s)(?<![\\\w])\$[^$]+\$", GAP),
+    (r"\{[\w:-]+\}`([^`<>]+?)\s*<[^`<>]+>`", r"\1"),
+    (r"(?:\{[\w:-]+\}|:[\w:]+:)`[^`]+`", GAP),
+    (r"``[^`]+``|`[^`]+`_*", GAP),
+    (r"(?m)^:{3,}\{solution-\w+\}.*$", "\n"),
+    (r"(?m)^:{3,}(?:\{[\w:-]+\})?|^:[\w-]+:.*$|^\([\w-]+\)=$", "\n"),
+    (r"!?\[([^][]+)\]\([^()\s]*\)", r"\1"),
+    (r"</?[a-z]\w*[^>]*>|https?://[^\s)]+", ""),
+    (r"\b\w+(?:\.\w+){2,}", GAP),
+    (r"\\([$*_|])", r"\1"),
+    (r"\*+", ""),
+]
+NUMPYDOC = [
+    (r"(?ms)^\s*>>> .*?(?=^\s*$|\Z)", "\n"),
+    (r"(?m)^[A-Z]\w+\n-+$|^[\w*\\, ]+ : .*$", "\n"),
+    (r"(?m)^\.\. math::.*(?:\n[ \t]*(?:\n|[ \t]\S.*))*", GAP),
+    (r"(?m)^\.\. \w+::", ""),
+]
+BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+]|\d+\.) )|\n(?=#)|\n?\|")
+
+
+class Paragraph(NamedTuple):
+    place: str
+    text: str
+
+
+def plain(markdown: str) -> str:
+    for pattern, replacement in MARKUP:
+        markdown = re.sub(pattern, replacement, markdown)
+    return markdown
+
+
+def blocks(place: str, text: str) -> Iterator[Paragraph]:
+    for block in BLOCK.split(text):
+        block = " ".join(block.split())
+        if re.search(r"[^\W\d_]", block):
+            yield Paragraph(place, re.sub(r"^(?:#+|[-*+]|\d+\.) ", "", block))
+
+
+def notebook(path: Path) -> Iterator[Paragraph]:
+    """The text of a notebook, the captions of its figures and what stands in place of them."""
+    for i, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+        place = f"{path.name}, cell {i}"
+        if cell["cell_type"] == "markdown":
+            yield from blocks(place, plain("".join(cell["source"])))
+        settings = cell["metadata"].get("mystnb", {})
+        yield from blocks(place, plain(settings.get("figure", {}).get("caption", "")))
+        yield from blocks(place, plain(settings.get("image", {}).get("alt", "")))
+
+
+def docstrings(path: Path) -> Iterator[Paragraph]:
+    """What the docstrings of a module say, without headings, types, formulas and examples."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            text = ast.get_docstring(node) or ""
+            for pattern, replacement in NUMPYDOC:
+                text = re.sub(pattern, replacement, text)
+            yield from blocks(f"{path.relative_to(ROOT)}: {getattr(node, 'name', 'module')}", plain(text))
+
+
+def paragraphs() -> list[Paragraph]:
+    found = []
+    for page in book_sources.pages():
+        if page.path.suffix == ".ipynb":
+            found += notebook(page.path)
+        else:
+            found += blocks(page.path.name, plain(page.text))
+    for path in sorted((ROOT / "assignments" / "source").glob("*/*.ipynb")):
+        found += notebook(path)
+    for name in PAPERS:
+        if (ROOT / name).exists():
+            found += blocks(name, plain((ROOT / name).read_text(encoding="utf-8")))
+    for path in sorted((ROOT / "bwlib").rglob("*.py")):
+        found += docstrings(path)
+    return found
