@@ -17,7 +17,7 @@ const PATIENCE = { timeout: 20000 }; // milliseconds
 const LISTED = 5; // findings of one check on one page
 const DESK = { width: 1280, height: 900 };
 const PHONES = [{ width: 390, height: 844 }, { width: 360, height: 740 }];
-const PAPER = { width: 673, height: 1000 }; // A4 without its margins
+const PAPER = { width: 642, height: 1000 }; // A4 without its margins
 const SMALLEST = { desk: 0.75, phone: 0.6 }; // a formula may shrink to this share of its size
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const FOLDS = "article .toggle-button, article summary";
@@ -204,6 +204,7 @@ async function accessibility(tab, page) {
   };
   await violations(["color-contrast"]);
   await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
+  await tab.waitForFunction(() => questions.theme().bright, PATIENCE);
   await violations(RULES);
 }
 

@@ -184,13 +184,13 @@ const questions = (() => {
     return [...new Map(all("article pre span[class]").map(e => [e.className, e])).values()];
   }
 
-  /** Formulas, code, words and lines of drawings whose colour is too near to what is behind; pictures not on white. */
+  /** Formulas, code, words and lines of drawings whose colour is too near to what is behind; pictures not on white, but for those made for both themes. */
   function faint() {
     const words = [...all("article mjx-container, .bw-fig svg text"), ...codeColours()];
     const lines = all(".bw-fig svg :is(ellipse, circle, line:not(.axis), polyline, path)").filter(e => colourOf(e) !== "none");
     const weak = [...words.filter(e => contrast(colourOf(e), e) < 4.5), ...lines.filter(e => contrast(colourOf(e), e) < 3)];
     const dimmed = all("article img").filter(e => style(e).filter !== "none" && style(e).filter !== "brightness(1)");
-    const tinted = document.documentElement.dataset.theme === "dark" ? all("article img").filter(e => brightness(ground(e)) < 1) : [];
+    const tinted = document.documentElement.dataset.theme === "dark" ? all("article img:not(.dark-light)").filter(e => brightness(ground(e)) < 1) : [];
     return [...report(weak.filter(shows), e => `contrast ${contrast(colourOf(e), e).toFixed(2)}`),
             ...report([...dimmed, ...tinted], () => "a picture that is dimmed or not on white")];
   }
