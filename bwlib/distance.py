@@ -218,13 +218,20 @@ def factor_distance(W: Array, A: Array) -> Array:
 
 
 def near_distance(W: Array, A: Array) -> Array:
-    """The distances of two stacks of factors from the residuals, which do not cancel."""
+    r"""The distances of two stacks of factors from the residuals, which do not cancel.
+
+    The error :math:`E` of the product and its SVD moves the rotation by :math:`E_{ij}/(s_i+s_j)`, and the squared distance
+    by at most :math:`|E|^2/(2s_{\min})`.  Where that may be more than ``EPS`` times norm times distance, with ``dim * EPS``
+    the relative size of :math:`E`, the rotation is computed by ``_graded_distance``.
+    """
     U, s, Vt = np.linalg.svd(A.mT @ W, full_matrices=False)
     AU = A @ U
     squared = squares(W - AU @ Vt)
     if W.shape[-1] < A.shape[-1]:
         squared = squared + out_of_reach(A, U, AU)
-    graded = (squared < 0.01 * (squares(W) + squares(A))) & (s[:, -1] < 0.1 * s[:, 0])
+    traces, dim = squares(W) + squares(A), max(*W.shape[-2:], A.shape[-1])
+    graded = ((squared < 0.01 * traces) & (s[:, -1] < 0.1 * s[:, 0])
+              & (s[:, -1] * np.sqrt(squared) < EPS * dim**2 / 2 * s[:, 0] * np.sqrt(traces)))
     distance = np.sqrt(squared)
     for i in np.flatnonzero(graded):
         distance[i] = _graded_distance(W[i], A[i])
