@@ -59,7 +59,7 @@ def pytest_sessionfinish(session):
 
 def build_book(source: Path) -> subprocess.CompletedProcess:
     """Copy what the book is made of into a new folder, and build it there with warnings as errors."""
-    for name in ("_config.yml", "_toc.yml", "CITATION.cff", "_ext", "_static", "_latex", "chapters", "bwlib", "tests"):
+    for name in ("_config.yml", "_toc.yml", "CITATION.cff", "_ext", "_static", "_latex", "chapters", "bwlib", "tests", "requirements.txt"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         elif (ROOT / name).exists():
