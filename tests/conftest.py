@@ -13,12 +13,18 @@ from pathlib import Path
 import matplotlib
 import pytest
 from bs4 import BeautifulSoup
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "_ext"))
 matplotlib.use("Agg")
 
 import book_sources  # noqa: E402
+
+# The property tests: the same examples in every run, or with HYPOTHESIS_PROFILE=nightly many new ones.
+settings.register_profile("default", max_examples=200, deadline=None, derandomize=True, database=None)
+settings.register_profile("nightly", max_examples=10_000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 SEEN: dict[str, dict[str, float]] = {}
 
