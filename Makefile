@@ -8,11 +8,13 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book test check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
+.PHONY: help env book pdf zip test check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
         classroom release validate grade feedback test-classroom rehearse
 
 help:
 	@echo "make book     build the book; says where to open it"
+	@echo "make pdf      the whole book as one PDF (needs LaTeX; says which packages)"
+	@echo "make zip      the built book, and its PDF if there is one, as one zip file that opens without a network"
 	@echo "make test     run every test: library, statements, pages, notebooks"
 	@echo "make check-pages  try every built page in a browser (needs chromium, nodejs, npm)"
 	@echo "make notebooks  the chapters as plain notebooks, with and without solutions, and a zip of each"
@@ -39,6 +41,14 @@ book: env
 	@rm -rf _build
 	@$(BIN)/jupyter-book build -W -n --keep-going --quiet .
 	@echo "The book is ready: open  $(CURDIR)/_build/html/index.html  in a browser."
+
+pdf: env
+	@echo "Making the PDF (about five minutes; the first time the figures are drawn as well, some minutes more) ..."
+	@$(BIN)/python tools/pdf.py
+
+zip:
+	@test -f _build/html/index.html || $(MAKE) --no-print-directory book
+	@$(BIN)/python tools/offline_zip.py
 
 test: env
 	@echo "Running all tests; every notebook is run from top to bottom (a few minutes) ..."
@@ -114,5 +124,5 @@ rehearse: classroom
 	@$(BIN)/python tests/classroom/rehearsal.py $(SET)
 
 clean:
-	rm -rf _build tools/pages/node_modules .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV) .venv-bench
+	rm -rf _build build tools/pages/node_modules .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV) .venv-bench
 	find . -name __pycache__ -prune -exec rm -rf {} +

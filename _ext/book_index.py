@@ -102,9 +102,6 @@ def order(term: str):
 
 def fill_index(app, doctree, docname):
     for node in list(doctree.findall(book_index)):
-        if app.builder.format == "latex":
-            node.replace_self(nodes.paragraph("", "The index with its page numbers is at the end of the book."))
-            continue
         places = {}
         for page in [page for page in book_sources.pages() if page.docname in app.env.all_docs]:
             for kind, term, anchor, *_ in app.env.get_domain("index").entries.get(page.docname, []):

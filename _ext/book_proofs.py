@@ -60,14 +60,10 @@ class Proof(SphinxDirective):
 
 
 def finish(app, doctree, docname):
-    """Titles carry text, not links; ids are unique; on paper a proof is running text."""
+    """Titles carry text, not links; ids are unique."""
     for box in list(doctree.findall(lambda n: isinstance(n, nodes.Admonition) and "dropdown" in n["classes"])):
         for link in list(box[0].findall(nodes.reference)):
             link.replace_self(nodes.Text(link.astext()))
-    for box in list(doctree.findall(lambda n: isinstance(n, nodes.admonition) and "proof-box" in n["classes"])):
-        if app.builder.format == "latex":
-            heading = nodes.paragraph("", "", nodes.emphasis("", box[0].astext() + "."))
-            box.replace_self(nodes.container("", heading, *box.children[1:], ids=box["ids"]))
     # sphinx-proof and sphinx-exercise give all their inner sections one and the same id
     for section in doctree.findall(nodes.section):
         if section["ids"] in (["proof-content"], ["exercise-content"], ["solution-content"]):

@@ -113,7 +113,7 @@ def row(app, docname, page, source, statement, tests, seen):
         test = nodes.inline("", "missing", classes=["ledger-missing"])
     found = seen.get(statement.test_name)
     if found:
-        size = nodes.inline("", f"{short(found['residual'])} ≤ {short(found['bound'])}")
+        size = nodes.inline("", f"{short(found['residual'])}\u00a0≤\u00a0{short(found['bound'])}")
     elif statement.test_name in tests and not tests[statement.test_name][1]:
         size = nodes.inline("", "exact")
     else:

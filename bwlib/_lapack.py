@@ -52,6 +52,33 @@ def singular_values(X: Array) -> Array:
     return s
 
 
+def gram(Y: Array) -> Array:
+    """``Y @ Y.T``; of a single matrix the upper triangle."""
+    if Y.ndim > 2:
+        return Y @ Y.mT
+    y, transposed = _operand(Y)
+    return scipy.linalg.blas.dsyrk(1.0, y, trans=transposed)
+
+
+def eigh(M: Array) -> tuple[Array, Array]:
+    """Eigenvalues, ascending, and eigenvectors, from the upper triangle; a single matrix may be overwritten."""
+    if M.ndim > 2:
+        return np.linalg.eigh(M, "U")
+    return _symmetric(M, True)
+
+
+def eigvalsh(M: Array) -> Array:
+    """The eigenvalues, ascending; a single matrix may be overwritten."""
+    return np.linalg.eigvalsh(M, "U") if M.ndim > 2 else _symmetric(M, False)[0]
+
+
+def _symmetric(M: Array, vectors: bool) -> tuple[Array, Array]:
+    mu, P, info = scipy.linalg.lapack.dsyevd(M, compute_v=vectors, overwrite_a=True)
+    if info:
+        raise np.linalg.LinAlgError("the eigendecomposition did not converge")
+    return mu, P
+
+
 def squares(X: Array) -> float | Array:
     """The squared Frobenius norms."""
     if X.ndim > 2:

@@ -56,22 +56,42 @@ class Covariance:
     Book: chapter "Linear generators" and the matrix toolbox.
     """
 
-    eigenvalues: Array
-    _axes: Array  # the first eigenvectors; the eigenvalues of the others are zero
+    shape: tuple[int, ...]  # (..., n, n)
+    is_thin: bool  # whether it was given by a factor with fewer columns than rows
 
     def __init__(self, matrix: ArrayLike) -> None:
         matrix, noise = check.symmetric(matrix, "matrix")
-        lam, Omega = np.linalg.eigh(matrix)
+        self._keep(matrix=matrix)
+        self._set(shape=matrix.shape, is_thin=False, _noise=noise, _is_definite=_is_clearly_definite(matrix, noise))
+        if not self._is_definite:
+            self._spectrum  # refuses what is not positive semidefinite
+
+    @cached_property
+    def _spectrum(self) -> tuple[Array, Array]:
+        lam, Omega = np.linalg.eigh(self.matrix)
         lam, Omega = lam[..., ::-1], Omega[..., ::-1]
         largest = np.abs(lam).max(axis=-1, keepdims=True)
-        if (lam < -100 * noise * largest).any():
+        if (lam < -100 * self._noise * largest).any():
             raise ValueError(f"matrix must be positive semidefinite, but its smallest eigenvalue is {lam.min():.3g} "
                              f"(largest: {largest.max():.3g}). Did you pass a difference of covariances?")
-        self._keep(matrix=matrix, eigenvalues=np.where(lam <= noise * largest, 0.0, lam), _axes=Omega)
+        lam = np.where(lam <= self._noise * largest, 0.0, lam)
+        return _read_only(lam), _read_only(np.ascontiguousarray(Omega))
+
+    @cached_property
+    def eigenvalues(self) -> Array:
+        return self._spectrum[0]
+
+    @cached_property
+    def _axes(self) -> Array:
+        """The first eigenvectors; the eigenvalues of the others are zero."""
+        return self._spectrum[1]
+
+    def _set(self, **values: object) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def _keep(self, **arrays: Array) -> None:
-        for name, array in arrays.items():
-            object.__setattr__(self, name, _read_only(np.ascontiguousarray(array)))
+        self._set(**{name: _read_only(np.ascontiguousarray(array)) for name, array in arrays.items()})
 
     def __repr__(self) -> str:
         return f"Covariance(shape={self.shape})"
@@ -108,6 +128,7 @@ class Covariance:
         if not np.isfinite(lam).all():
             raise ValueError(f"F must have singular values whose squares are finite, got {s.max():.3g}")
         Sigma = object.__new__(cls)
+        Sigma._set(shape=(*lam.shape, lam.shape[-1]), is_thin=U.shape[-1] < lam.shape[-1], _is_definite=False)
         Sigma._keep(eigenvalues=lam, _axes=U)
         Sigma._keep(factor=Sigma.principal_factor)
         return Sigma
@@ -182,19 +203,9 @@ class Covariance:
         return cls(samples.T @ samples / len(samples))
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape (..., n, n)."""
-        return (*self.eigenvalues.shape, self.dim)
-
-    @property
     def dim(self) -> int:
         """The dimension ``n``."""
-        return self.eigenvalues.shape[-1]
-
-    @property
-    def is_thin(self) -> bool:
-        """Whether it was given by a factor with fewer columns than rows."""
-        return self._axes.shape[-1] < self.dim
+        return self.shape[-1]
 
     @cached_property
     def matrix(self) -> Array:
@@ -237,7 +248,7 @@ class Covariance:
 
         The Cholesky factor when a positive definite matrix was given; otherwise ``principal_factor``.
         """
-        if np.min(self.rank) == self.dim:
+        if self._is_definite or np.min(self.rank) == self.dim:
             try:
                 return _read_only(np.linalg.cholesky(self.matrix))
             except np.linalg.LinAlgError:  # positive definite, but only just
@@ -265,6 +276,17 @@ class Covariance:
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
     return array
+
+
+def _is_clearly_definite(matrix: Array, noise: float) -> bool:
+    """Whether all eigenvalues are above the noise level: a Cholesky decomposition with this shift says so at once."""
+    n = matrix.shape[-1]
+    shift = 2 * n * noise * np.abs(matrix).max(axis=(-2, -1))
+    try:
+        np.linalg.cholesky(matrix - shift[..., None, None] * np.eye(n))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def as_covariance(A: Covariance | ArrayLike, name: str, *, stacks: bool = True) -> Covariance:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike
@@ -94,8 +92,7 @@ def bures_wasserstein(A: Covariance | ArrayLike, B: Covariance | ArrayLike, *, s
     A, B = _covariance_pair(A, B)
     if A.is_thin or B.is_thin:
         return _finish(factor_distance(A.factor, B.factor), squared)
-    return _finish(_pairwise(_matrix_distance, A.matrix, B.matrix, B.eigenvalues[..., None, :], B.eigenvectors,
-                             A.factor, B.factor), squared)
+    return _finish(_matrix_distance(A, B), squared)
 
 
 def transport_map(A: Covariance | ArrayLike, B: Covariance | ArrayLike) -> Array:
@@ -185,46 +182,48 @@ def _square_factor(S: Covariance) -> Array:
     return np.concatenate([F, np.zeros((*F.shape[:-1], S.dim - F.shape[-1]))], axis=-1)
 
 
-def _pairwise(distance: Callable[..., float], *stacks: Array) -> Array:
-    """Apply ``distance`` to every tuple of matrices in the broadcast stacks."""
-    shape = np.broadcast_shapes(*(x.shape[:-2] for x in stacks))
-    full = [np.broadcast_to(x, shape + x.shape[-2:]) for x in stacks]
-    out = np.empty(shape)
-    for index in np.ndindex(shape):
-        out[index] = distance(*(x[index] for x in full))
-    return out
-
-
 def _finish(distance: Array, squared: bool) -> float | Array:
     out = distance**2 if squared else distance
     return float(out) if out.ndim == 0 else out
 
 
 def factor_distance(W: Array, A: Array) -> Array:
-    """The distances from factors, over the leading axes.
+    """The distances from factors, over the leading axes: near pairs from the residual."""
+    scale, W, A = _moderate(W, A)
+    distance, near = _far_distance(W, A)
+    if near.any():
+        distance[near] = near_distance(*_selected(near, W, A))
+    return scale * distance
 
-    Far pairs from the trace form, which loses two digits at most there; near ones from the residual.
-    """
-    if not (_is_moderate(W) and _is_moderate(A)):
-        return _pairwise(_scaled_distance, W, A)
+
+def _far_distance(W: Array, A: Array) -> tuple[Array, np.ndarray]:
+    """The distances of far pairs from the trace form, which loses two digits at most there; and which pairs are near."""
     traces = squares(W) + squares(A)
     squared = np.asarray(traces - 2 * np.linalg.svd(A.mT @ W, compute_uv=False).sum(axis=-1))
     near = squared <= FAR * traces
-    distance = np.asarray(np.sqrt(np.where(near, 0.0, squared)))
-    if near.any():
-        W, A = (np.broadcast_to(X, near.shape + X.shape[-2:])[near] for X in (W, A))
-        distance[near] = near_distance(W, A)
-    return distance
+    return np.asarray(np.sqrt(np.where(near, 0.0, squared))), near
+
+
+def _selected(chosen: np.ndarray, *stacks: Array) -> list[Array]:
+    """The chosen matrices of stacks that broadcast to the shape of ``chosen``."""
+    return [np.broadcast_to(X, chosen.shape + X.shape[-2:])[chosen] for X in stacks]
 
 
 def near_distance(W: Array, A: Array) -> Array:
-    """The distances of two stacks of factors from the residuals, which do not cancel."""
+    r"""The distances of two stacks of factors from the residuals, which do not cancel.
+
+    The error :math:`E` of the product and its SVD moves the rotation by :math:`E_{ij}/(s_i+s_j)`, and the squared distance
+    by at most :math:`|E|^2/(2s_{\min})`.  Where that may be more than ``EPS`` times norm times distance, with ``dim * EPS``
+    the relative size of :math:`E`, the rotation is computed by ``_graded_distance``.
+    """
     U, s, Vt = np.linalg.svd(A.mT @ W, full_matrices=False)
     AU = A @ U
     squared = squares(W - AU @ Vt)
     if W.shape[-1] < A.shape[-1]:
         squared = squared + out_of_reach(A, U, AU)
-    graded = (squared < 0.01 * (squares(W) + squares(A))) & (s[:, -1] < 0.1 * s[:, 0])
+    traces, dim = squares(W) + squares(A), max(*W.shape[-2:], A.shape[-1])
+    graded = ((squared < 0.01 * traces) & (s[:, -1] < 0.1 * s[:, 0])
+              & (s[:, -1] * np.sqrt(squared) < EPS * dim**2 / 2 * s[:, 0] * np.sqrt(traces)))
     distance = np.sqrt(squared)
     for i in np.flatnonzero(graded):
         distance[i] = _graded_distance(W[i], A[i])
@@ -241,18 +240,13 @@ def out_of_reach(A: Array, U: Array, AU: Array) -> Array:
     return rest if np.all(rest > FAR * whole) else squares(A - AU @ U.mT)
 
 
-def _is_moderate(X: Array) -> bool:
-    """Whether products of two such matrices neither overflow nor lose digits to underflow."""
-    size = np.abs(X).max(axis=(-2, -1))
-    return bool(np.all((size > 1e-100) & (size < 1e100)))
-
-
-def _scaled_distance(W: Array, A: Array) -> float:
-    scale = max(np.abs(W).max(), np.abs(A).max())
-    if scale == 0.0:
-        return 0.0
-    scale = np.ldexp(0.5, int(np.frexp(scale)[1]))
-    return float(scale * near_distance(W[None] / scale, A[None] / scale)[0])
+def _moderate(W: Array, A: Array) -> tuple[float | Array, Array, Array]:
+    """Powers of two, and both factors divided by them, so that no product overflows or loses digits to underflow."""
+    sizes = [np.abs(X).max(axis=(-2, -1)) for X in (W, A)]
+    if all(np.all((size > 1e-100) & (size < 1e100)) for size in sizes):
+        return 1.0, W, A
+    scale = np.ldexp(0.5, np.frexp(np.maximum(*sizes))[1])
+    return scale, W / scale[..., None, None], A / scale[..., None, None]
 
 
 def _graded_distance(W: Array, A: Array) -> float:
@@ -285,44 +279,50 @@ def _jacobi_polar(M: Array) -> tuple[Array, Array]:
     return V[:, :columns], U
 
 
-def _matrix_distance(A: Array, B: Array, lam: Array, Omega: Array, F_A: Array, F_B: Array) -> float:
-    scale = max(np.abs(A).max(), np.abs(B).max())
-    if scale == 0.0:
-        return 0.0
-    half_exponent = int(np.frexp(scale)[1] - 1) // 2
-    unit, root = np.ldexp(1.0, 2 * half_exponent), np.ldexp(1.0, half_exponent)
-    close = _nearby_distance((A / unit - B / unit), lam[0] / unit, Omega)
-    return float(root * close) if close is not None else float(factor_distance(F_A, F_B))
+def _matrix_distance(A: Covariance, B: Covariance) -> Array:
+    """The distances from matrices: far pairs from the factors, near ones from their difference where it is small enough."""
+    scale, F_A, F_B = _moderate(A.factor, B.factor)
+    distance, near = _far_distance(F_A, F_B)
+    if near.any():
+        F_A, F_B, S, T, lam, Omega, root = _selected(near, F_A, F_B, A.matrix, B.matrix, B.eigenvalues[..., None, :],
+                                                     B.eigenvectors, np.asarray(scale)[..., None, None])
+        S, T, lam = (X / root / root for X in (S, T, lam))
+        found = _nearby_distance(S - T, lam[:, 0], Omega)
+        rest = np.isnan(found)
+        if rest.any():
+            found[rest] = near_distance(F_A[rest], F_B[rest])
+        distance[near] = found
+    return scale * distance
 
 
-def _nearby_distance(D: Array, lam: Array, Omega: Array) -> float | None:
-    r"""The distance between ``B + D`` and ``B`` with spectrum ``lam, Omega``, or None if they are not near.
+def _nearby_distance(D: Array, lam: Array, Omega: Array) -> Array:
+    r"""The distances between ``B + D`` and ``B`` with spectrum ``lam, Omega`` of three stacks, NaN if they are not near.
 
     With :math:`T=I+X` the transport map, :math:`TBT=B+D` reads :math:`XB+BX+XBX=D`, and
     :math:`\mathcal B^2=\operatorname{tr}(XBX)`: a sum of squares of first-order quantities.  Solved by fixed-point
-    iteration, which mostly contracts while :math:`\|X\|<0.05`; if it does not converge the answer is None.
+    iteration, which mostly contracts while :math:`\|X\|<0.05`; where it does not converge the answer is NaN.
     """
-    D = Omega.T @ D @ Omega
-    if np.abs(D).max() > 0.2 * lam.max():  # then some entry of X exceeds 0.05
-        return None
-    sums = lam[:, None] + lam[None, :]
-    inside = sums > 0
+    D = Omega.mT @ D @ Omega
+    distance = np.full(len(lam), np.nan)
+    index = np.flatnonzero(np.abs(D).max(axis=(-2, -1)) <= 0.2 * lam[:, 0])  # else some entry of X exceeds 0.05
+    D, lam = D[index], lam[index]
     X = np.zeros_like(D)
     for _ in range(60):
-        update = np.divide(D - (X * lam) @ X, sums, out=np.zeros_like(D), where=inside)
+        sums = lam[:, :, None] + lam[:, None, :]
+        right = D - (X * lam[:, None, :]) @ X
+        update = np.divide(right, sums, out=np.zeros_like(D), where=sums > 0)
         step, X = update - X, update
-        if not np.linalg.norm(X) < 0.05:
-            return None
-        if _weighted_norm(step, lam) <= 16 * EPS * _weighted_norm(X, lam):
+        is_small = np.linalg.norm(X, axis=(-2, -1)) < 0.05
+        is_at_rest = is_small & (_weighted_norm(step, lam) <= 16 * EPS * _weighted_norm(X, lam))
+        outside = np.abs(right).max(axis=(-2, -1), where=sums == 0, initial=0.0)
+        solved = is_at_rest & (outside <= lam.shape[-1] * EPS * lam[:, 0])
+        distance[index[solved]] = _weighted_norm(X, lam)[solved]
+        index, D, lam, X = (x[is_small & ~is_at_rest] for x in (index, D, lam, X))
+        if not index.size:
             break
-    else:
-        return None
-    outside = np.abs((D - (X * lam) @ X)[~inside]).max(initial=0.0)
-    if outside > len(lam) * EPS * lam.max():
-        return None
-    return _weighted_norm(X, lam)
+    return distance
 
 
-def _weighted_norm(X: Array, lam: Array) -> float:
-    r"""The square root of :math:`\operatorname{tr}(X\operatorname{diag}(\lambda)X^\top)`."""
-    return float(np.linalg.norm(X * np.sqrt(lam)))
+def _weighted_norm(X: Array, lam: Array) -> Array:
+    r"""The square roots of :math:`\operatorname{tr}(X\operatorname{diag}(\lambda)X^\top)`."""
+    return np.linalg.norm(X * np.sqrt(lam)[:, None, :], axis=(-2, -1))

@@ -384,7 +384,7 @@ def conditioning_run(loss: str, depth: int, position: int, *, n: int = 6, rank: 
     Parameters
     ----------
     loss : str
-        "bures" or "frobenius".
+        ``"bures"`` or ``"frobenius"``.
     depth : int
     position : int
         The place of the critical point among those of rank ``rank``, by their values: 0 is the minimum.

@@ -7,6 +7,7 @@ leading axes are stacks.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from . import _validate as check
 from ._validate import EPS, Array
-from ._lapack import Multiplier, dot, singular_values, squares, svd, total
+from ._lapack import Multiplier, dot, eigh, eigvalsh, gram, singular_values, squares, svd, total
 from .covariance import Covariance, as_covariance
 from .distance import FAR, factor_distance, near_distance, out_of_reach
 from .rational import inverse_root, root_update
@@ -174,12 +175,19 @@ class BuresLoss(Loss):
         return M
 
     def _value(self, W: Array) -> Array:
-        traces = squares(W) + self._trace
-        if W.ndim > 2 or not 1e-200 < traces < 1e200:
-            return factor_distance(self._augmented(W), self._F) ** 2 + self._beyond
         rational = self._rational(W)
         if rational is not None:
             return rational[0]
+        size = squares(W)
+        if not self._has_good_roots(W, size):
+            return self._value_by_svd(W)
+        value, is_right = self._trace_form(size, eigvalsh(self._gram(self._times.transposed(W))))
+        return self._completed(W, [value], is_right, lambda W: [self._value_by_svd(W)])[0]
+
+    def _value_by_svd(self, W: Array) -> Array:
+        traces = squares(W) + self._trace
+        if W.ndim > 2 or not 1e-200 < traces < 1e200:
+            return factor_distance(self._augmented(W), self._F) ** 2 + self._beyond
         value = traces - 2 * total(singular_values(self._product(W)))
         if value <= FAR * traces:
             value = near_distance(self._augmented(W)[None], self._F[None])[0] ** 2
@@ -192,10 +200,67 @@ class BuresLoss(Loss):
         return np.concatenate([W, np.broadcast_to(noise, W.shape[:-1] + noise.shape[-1:])], axis=-1)
 
     def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
-        single, m, size = W.ndim == 2, W.shape[-1], squares(W)
         rational = self._rational(W)
         if rational is not None:
             return rational
+        size = squares(W)
+        if not self._has_good_roots(W, size):
+            return self._value_and_gradient_by_svd(W)
+        Y = self._times.transposed(W)
+        mu, P = eigh(self._gram(Y))
+        value, is_right = self._trace_form(size, mu)
+        residual = self._times.residual(W, dot(P / np.sqrt(np.abs(mu))[..., None, :], dot(P.mT, Y)))
+        residual *= 2
+        return self._completed(W, [value, residual], is_right, self._value_and_gradient_by_svd)
+
+    def _has_good_roots(self, W: Array, size: Array) -> bool:
+        r"""Whether to take the eigenvalues of ``_gram``, for ``size`` the squared norm of ``W``.
+
+        They have errors of ``EPS`` times the largest one.  That gives the gradient an error of at most :math:`\sqrt q`
+        times that of the SVD of :math:`F^\top\widehat W`, where :math:`q` is the largest one divided by
+        :math:`\tau\lambda_1`: it is kept below 1000.  A single small matrix has its SVD as fast.
+        """
+        r = self._F.shape[1]
+        return self.tau > 0 and (r >= 16 or W.ndim > 2) and self._largest < 1e200 and np.max(size) <= 1000 * r * self.tau
+
+    @cached_property
+    def _largest(self) -> float:
+        return 1000 * self.tau * self.target.eigenvalues[0]
+
+    @cached_property
+    def _smoothing(self) -> Array:
+        return self.tau * self.target.eigenvalues[:self._F.shape[1]]
+
+    def _gram(self, Y: Array) -> Array:
+        r"""The matrix :math:`F^\top(WW^\top+\tau I)F`, for :math:`Y=F^\top W`; its upper triangle."""
+        M = gram(Y)
+        diagonal = np.einsum("...ii->...i", M)
+        diagonal += self._smoothing
+        return M
+
+    def _trace_form(self, size: Array, mu: Array) -> tuple[Array, np.ndarray]:
+        """The value from the eigenvalues of ``_gram``; and whether they are good enough for it and for the gradient.
+
+        Their errors move the value by ``EPS * mu[-1] * sum(mu**-0.5)`` at most, as a rule by a tenth of that.
+        """
+        traces, least, most = size + self._trace, mu[..., 0], mu[..., -1]
+        root = np.sqrt(np.abs(mu))
+        value = traces - 2 * total(root)
+        is_right = ((value > FAR * traces) & (least > 1e-10 * most) & (1e-280 < least) & (most <= self._largest)
+                    & (most * total(1 / root) < 150 * traces))
+        return value + self._beyond, is_right
+
+    def _completed(self, W: Array, found: list[Array], is_right: np.ndarray, by_svd: Callable) -> Sequence[Array]:
+        """What was found, where it is right, and what the SVD says elsewhere."""
+        if W.ndim == 2:
+            return found if is_right else by_svd(W)
+        if not is_right.all():
+            for whole, part in zip(found, by_svd(W[~is_right])):
+                whole[~is_right] = part
+        return found
+
+    def _value_and_gradient_by_svd(self, W: Array) -> tuple[Array, Array]:
+        single, m, size = W.ndim == 2, W.shape[-1], squares(W)
         traces = size + self._trace
         U, s, Vt = svd(self._product(W))
         residual = self._times.residual(W, dot(U, Vt[..., :m]))

@@ -13,12 +13,18 @@ from pathlib import Path
 import matplotlib
 import pytest
 from bs4 import BeautifulSoup
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "_ext"))
 matplotlib.use("Agg")
 
 import book_sources  # noqa: E402
+
+# The property tests: the same examples in every run, or with HYPOTHESIS_PROFILE=nightly many new ones.
+settings.register_profile("default", max_examples=200, deadline=None, derandomize=True, database=None)
+settings.register_profile("nightly", max_examples=10_000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 SEEN: dict[str, dict[str, float]] = {}
 
@@ -59,7 +65,7 @@ def pytest_sessionfinish(session):
 
 def build_book(source: Path) -> subprocess.CompletedProcess:
     """Copy what the book is made of into a new folder, and build it there with warnings as errors."""
-    for name in ("_config.yml", "_toc.yml", "_ext", "_static", "_latex", "chapters", "bwlib", "tests"):
+    for name in ("_config.yml", "_toc.yml", "CITATION.cff", "_ext", "_static", "_latex", "chapters", "bwlib", "tests", "requirements.txt"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         elif (ROOT / name).exists():

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
+import tokenize
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
@@ -16,7 +18,6 @@ GAP = "¤"  # in place of a formula, a piece of code or a reference: a word that
 MARKUP = [  # in this order
     (r"(?s)<!--.*?-->", ""),
     (r"(?ms)^ *(`{3,})(?!\{book-index\}).*?^ *\1$", GAP),
-    (r"(?m)(?<=\n\n)(?: {4,}\S.*\n)+", GAP),
     (r"(?s)\$\$.*?\$\$(?:\s*\([\w-]+\))?", GAP),
     (r"(?s)(?<![\\\w])\$[^$]+\$", GAP),
     (r"\{[\w:-]+\}`([^`<>]+?)\s*<[^`<>]+>`", r"\1"),
@@ -36,6 +37,8 @@ NUMPYDOC = [
     (r"(?m)^\.\. math::.*(?:\n[ \t]*(?:\n|[ \t]\S.*))*", GAP),
     (r"(?m)^\.\. \w+::", ""),
 ]
+INDENTED_CODE = re.compile(r"(?m)(?<=\n\n)(?: {4,}\S.*\n)+")
+IN_A_COMMENT = re.compile(r"\S*[\^/=]\S*|\w+[_.(\[]\S+|\w*[_\d]\w*")  # names and formulas of the code
 BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+]|\d+\.) )|\n(?=#)|\n?\|")
 
 
@@ -58,19 +61,29 @@ def blocks(place: str, text: str) -> Iterator[Paragraph]:
 
 
 def notebook(path: Path) -> Iterator[Paragraph]:
-    """The text of a notebook, the captions of its figures and what stands in place of them."""
+    """The text of a notebook, the captions of its figures, what stands in place of these, and the comments in its code."""
     for i, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
         place = f"{path.name}, cell {i}"
         if cell["cell_type"] == "markdown":
             yield from blocks(place, plain("".join(cell["source"])))
+        else:
+            yield from comments(place, "".join(cell["source"]))
         settings = cell["metadata"].get("mystnb", {})
         yield from blocks(place, plain(settings.get("figure", {}).get("caption", "")))
         yield from blocks(place, plain(settings.get("image", {}).get("alt", "")))
 
 
-def docstrings(path: Path) -> Iterator[Paragraph]:
-    """What the docstrings of a module say, without headings, types, formulas and examples."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def comments(place: str, source: str) -> Iterator[Paragraph]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield from blocks(place, IN_A_COMMENT.sub(GAP, token.string.lstrip("# ")))
+
+
+def module(path: Path) -> Iterator[Paragraph]:
+    """The comments of a module, and its docstrings without headings, types, formulas and examples."""
+    source = path.read_text(encoding="utf-8")
+    yield from comments(f"{path.relative_to(ROOT)}", source)
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
             text = ast.get_docstring(node) or ""
             for pattern, replacement in NUMPYDOC:
@@ -89,7 +102,8 @@ def paragraphs() -> list[Paragraph]:
         found += notebook(path)
     for name in PAPERS:
         if (ROOT / name).exists():
-            found += blocks(name, plain((ROOT / name).read_text(encoding="utf-8")))
+            text = (ROOT / name).read_text(encoding="utf-8")
+            found += blocks(name, plain(INDENTED_CODE.sub(GAP, text)))
     for path in sorted((ROOT / "bwlib").rglob("*.py")):
-        found += docstrings(path)
+        found += module(path)
     return found

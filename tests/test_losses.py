@@ -449,6 +449,25 @@ def test_a_stack_of_near_and_far_points_and_kinks_equals_the_loop(tau):
         assert np.abs(gradient - expected[1]).max() <= bound * (1 + sensitivity(loss, one))
 
 
+@pytest.mark.parametrize("k", [20, 4])
+@pytest.mark.parametrize("tau", [1e-12, 1e-3, 0.1, 2.0])
+def test_eigenvalues_stand_in_for_the_svd_where_they_are_good_enough(k, tau):
+    """From 16 dimensions on, and in stacks: far from the minimum, near it, and with a target of condition 1e12."""
+    for lam in (np.linspace(1, 5, 20), np.logspace(0, -12, 20)):
+        loss = BuresLoss(Covariance.from_spectrum(lam, rng=1), tau)
+        target = loss.target
+        near = target.leading(k) * np.sqrt(np.maximum(target.eigenvalues[:k] - tau, 0))
+        stack = np.array([point(20, k, 1), near + 1e-6 * point(20, k, 2), near, 1e-3 * point(20, k, 3), 30 * point(20, k, 4)])
+        expected = [loss._value_and_gradient_by_svd(W) for W in stack]
+        for found in (zip(*loss.value_and_gradient(stack)), map(loss.value_and_gradient, stack)):
+            for W, (value, gradient), (exact, exact_gradient), alone in zip(stack, found, expected, loss.value(stack)):
+                norm = np.linalg.norm(W) + np.sqrt(20 * tau) + np.sqrt(target.trace)
+                for x in (value, alone, loss.value(W)):
+                    assert abs(np.sqrt(x) - np.sqrt(exact)) <= 20 * EPS * norm
+                bound = 20 * EPS * np.linalg.norm(target.factor) * (1 + sensitivity(loss, W))
+                assert np.abs(gradient - exact_gradient).max() <= bound
+
+
 # ---------------------------------------------------------------- targets given by a factor
 
 THIN = {"bottleneck": 2, "as many columns": 4, "more columns": 6, "square": 9}

@@ -46,7 +46,7 @@ TERMS = [  # what is said here, and the forms that are not
 ]
 FILLER = re.compile(
     r"\b(?:clearly|obviously|(?<!acts )trivial(?:ly)?|simply|easily|easy to see|it is easy|of course|note that|"
-    r"just(?! (?:above|below|before|after|beyond|found|proved|seen|shown))|needless|surprisingly|interestingly|remarkabl[ey]|"
+    r"(?<!only )just(?! (?:above|below|before|after|beyond|found|proved|seen|shown))|needless|surprisingly|interestingly|remarkabl[ey]|"
     r"it turns out|in order to|beautiful|elegant|powerful|amazing|crucial\w*|fascinating|delve\w*|leverage\w*|seamless\w*)\b", re.I)
 DOUBLED = re.compile(r"\b([^\W\d]+) \1\b", re.I)
 SPACING = re.compile(r"[^\W\d_]{2}[.!?][A-Z]|[^\W\d_],[^\W\d_]|\w [,;:.!?](?: |$)")
@@ -177,3 +177,4 @@ wrnog = 1
 - second"""
     assert [p.text for p in prose.blocks("", prose.plain(text))] == [
         "A bold ¤ claim of ¤", "Its title", "If ¤, then it holds:", "one", "two", "first", "second"]
+    assert [p.text for p in prose.comments("", "x = 1  # the step x_1 of f(x), then a/b\n")] == ["the step ¤ of ¤ then ¤"]

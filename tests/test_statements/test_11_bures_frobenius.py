@@ -73,7 +73,24 @@ def test_thm_condition_numbers(residual):
                 residual(abs(h[-1] / h[0] / chi - 1), 1e-8)  # eigenvalues exact to 1e-13 of the largest, chi below 1e4
                 limit = 1 / (N * lam[0] ** power) if bures else 1 / (4 * N * lam[0] ** ((2 * N - 1) / N))
                 residual(abs(2 / h[-1] / limit - 1), 1e-10)
-    # broken: at an unbalanced minimiser the condition number is another one
+                # (c): from nearby starts the gap falls at least by q^2 per step, up to errors of the order of the distance
+                q, loss = (chi - 1) / (chi + 1), kind(target)
+                near = bw.DeepLinearNetwork([A + 1e-3 * rng.standard_normal(A.shape) for A in network.weights])
+                steps = max(2, int(6 * np.log(10) / -np.log(q**2))) if q > 1e-6 else 2
+                run = bw.gradient_descent(near, loss, 2 / (h[0] + h[-1]), max_steps=steps, tol=0.0)
+                residual(run.gap[-1] - (q + 0.03) ** (2 * steps - 2) * run.gap[1], 1e-13)
+        # one layer with m > n, where the rotations of the latent space have more dimensions
+        for kind in (bw.BuresLoss, bw.FrobeniusLoss):
+            h = np.linalg.eigvalsh(bw.parameter_hessian(balanced(rng, target, range(n), (n + 2, n)), kind(target)))
+            h = h[np.abs(h) > 1e-9 * h[-1]]
+            residual(abs(h[-1] / h[0] / (1 if kind is bw.BuresLoss else lam[0] / lam[-1]) - 1), 1e-8)
+    # broken: with half of the best step the slowest mode decays by chi / (chi + 1), not by (chi - 1) / (chi + 1)
+    target, chi = bw.Covariance(np.diag([4.0, 1.0])), 2.0
+    near = bw.balanced_network(np.diag([2.0, 1.001]), (2, 2, 2))
+    for share, factor in ((1.0, (chi - 1) / (chi + 1)), (0.5, chi / (chi + 1))):
+        run = bw.gradient_descent(near, bw.BuresLoss(target), share * 2 / (4 + 8), max_steps=4, tol=0.0)
+        assert abs((run.gap[4] / run.gap[0]) ** (1 / 8) / factor - 1) < 1e-2
+    # ... and at an unbalanced minimiser the condition number is another one
     far = bw.DeepLinearNetwork([np.diag([4.0, 1.0]), np.diag([0.5, 1.0])])
     h = np.linalg.eigvalsh(bw.parameter_hessian(far, bw.BuresLoss(np.diag([4.0, 1.0]))))
     h = h[h > 1e-9]

@@ -257,7 +257,7 @@ def test_prop_bottleneck_game(residual):
     p = np.sqrt(1 / 1e-6)
     residual(abs(2 * (p - 1) / (4 / p + 1e-6) / (2 * 1.0 / (4 * 1e-6)) - 1), 2e-3)  # 1 - 1/p
     tied = np.array([2.0, 2.0, 1.0])  # broken: without a gap a direction neither grows nor decays
-    assert abs(growth(1, tied, 0.5, 100.0)[1]) > 1e-3 and neutral(1, tied, 0.5, 100.0) > neutral(1, tied + [1, 0, 0], 0.5, 100.0)
+    assert neutral(1, tied, 0.5, 100.0) > neutral(1, tied + [1, 0, 0], 0.5, 100.0)
     # broken: at another stationary pair, not the best one, no speed helps
     swapped = np.array([1.0, 4.0])
     assert growth(1, swapped, 0.1, 100.0)[1] > 0
