@@ -8,7 +8,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book pdf zip test check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
+.PHONY: help env book pdf zip test test-nightly check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
         classroom release validate grade feedback test-classroom rehearse
 
 help:

@@ -1,11 +1,9 @@
-"""Gradient descent: exact oracles, records, and every way a run can end."""
+"""Gradient descent: exact oracles, records, and every way a run can end; laws: ``test_laws_training.py``."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bwlib import (
     BuresLoss,
@@ -21,7 +19,6 @@ from bwlib import (
 )
 
 EPS = np.finfo(float).eps
-modest = settings(derandomize=True, max_examples=25, deadline=None, database=None)
 TARGET = Covariance.from_spectrum([4.0, 2.0, 1.0], rng=0)
 NETWORKS = {"depth 1": (3, 3), "full rank": (3, 4, 3), "bottleneck": (3, 2, 3), "depth 4": (3, 3, 4, 3, 3)}
 every_network = pytest.mark.parametrize("widths", NETWORKS.values(), ids=NETWORKS)
@@ -47,26 +44,6 @@ def start(m=3, seed=1):
 
 
 # ---------------------------------------------------------------- exact oracles
-
-@modest
-@given(st.integers(1, 4), st.integers(0, 2), st.floats(0.01, 0.45), st.integers(0, 2**32 - 1))
-def test_shallow_descent_has_a_closed_form(n, extra, eta, seed):
-    """One layer, m >= n: ``W_t = A Q + (1 - 2 eta)^t (W_0 - A Q)`` with the polar factor of the start."""
-    rng = np.random.default_rng(seed)
-    target = Covariance.from_spectrum(rng.uniform(0.5, 4, n), rng=rng)
-    W0 = rng.standard_normal((n, n + extra)) + 2 * np.eye(n, n + extra)
-    A = target.factor
-    Q = polar(A.T @ W0)
-    singular = np.linalg.svd(A.T @ W0, compute_uv=False)
-    run = gradient_descent(W0, BuresLoss(target), eta, max_steps=12, tol=0)
-    factor = (1 - 2 * eta) ** np.arange(len(run.t))
-    exact = A @ Q + factor[:, None, None] * (W0 - A @ Q)
-    # each step adds a few eps times the sensitivity of the polar factor to the singular values of A^T W
-    bound = 50 * len(run.t) * EPS * (np.linalg.norm(W0) + np.linalg.norm(A)) * (1 + singular[0] / singular[-1])
-    assert np.abs(run.end_to_end - exact).max() <= bound
-    # the loss contracts by exactly (1 - 2 eta)^2
-    assert np.abs(np.sqrt(run.loss) - factor * np.sqrt(run.loss[0])).max() <= 3 * bound
-
 
 def test_half_a_step_ends_at_once():
     run = gradient_descent(start(), BuresLoss(TARGET), 0.5)
