@@ -8,7 +8,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book pdf zip test check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
+.PHONY: help env book pdf zip test test-nightly check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
         classroom release validate grade feedback test-classroom rehearse
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make pdf      the whole book as one PDF (needs LaTeX; says which packages)"
 	@echo "make zip      the built book, and its PDF if there is one, as one zip file that opens without a network"
 	@echo "make test     run every test: library, statements, pages, notebooks"
+	@echo "make test-nightly  the property tests of the library with 10,000 new random inputs each (an hour)"
 	@echo "make check-pages  try every built page in a browser (needs chromium, nodejs, npm)"
 	@echo "make notebooks  the chapters as plain notebooks, with and without solutions, and a zip of each"
 	@echo "make test-notebooks  run the plain notebooks in a new environment (needs a network)"
@@ -43,7 +44,7 @@ book: env
 	@echo "The book is ready: open  $(CURDIR)/_build/html/index.html  in a browser."
 
 pdf: env
-	@echo "Making the PDF (about five minutes; the first time the figures are drawn as well, some minutes more) ..."
+	@echo "Making the PDF (a few minutes; the first time the figures are drawn as well, which takes as long again) ..."
 	@$(BIN)/python tools/pdf.py
 
 zip:
@@ -53,6 +54,10 @@ zip:
 test: env
 	@echo "Running all tests; every notebook is run from top to bottom (a few minutes) ..."
 	@$(BIN)/python -m pytest --nbval -n auto --maxprocesses=4 --dist loadfile -q
+
+test-nightly: env
+	@echo "Running the property tests on 10,000 random inputs each (an hour) ..."
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto --maxprocesses=4 -q $(wildcard tests/test_laws_*.py)
 
 check-pages:
 	@test -f _build/html/index.html || $(MAKE) --no-print-directory book
@@ -93,7 +98,7 @@ bench:
 ifdef QUICK
 	@.venv-bench/bin/python -m benchmarks quick
 else
-	@echo "Measuring; leave the machine alone meanwhile (about an hour; PARTS=\"training flows\" for some parts only) ..."
+	@echo "Measuring; leave the machine alone meanwhile (about half an hour; PARTS=\"training flows\" for some parts only) ..."
 	@.venv-bench/bin/python -m benchmarks $(PARTS)
 	@$(MAKE) --no-print-directory refresh NOTEBOOKS=chapters/measurements.ipynb
 endif

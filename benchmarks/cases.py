@@ -13,11 +13,11 @@ TAUS = (0.0, 0.1)
 STACK = (1000, 10)
 GROWTH = ((250, 20), (500, 20), (1000, 10), (1000, 20), (1000, 40), (1000, 80), (1000, 160), (2000, 20))
 SCALE = ((1000, 20, 0.001), (1000, 20, 0.1), (1000, 50, 0.1), (2000, 50, 0.1), (2000, 100, 0.1))
-TRAINING = ((20, 1), (20, 3), (20, 10), (20, 50), (20, 100), (200, 1), (200, 3), (200, 10))
-ENSEMBLES = ((20, 1), (20, 3), (20, 10))
+TRAINING = ((20, 1), (20, 3), (20, 10), (20, 50), (20, 100), (200, 1), (200, 3), (200, 10), (200, 50), (200, 100))
+ENSEMBLES = ((5, 3), (20, 1), (20, 3), (20, 10))
 SEEDS = 64
 FLOWS = (1, 3, 10, 30, 100)
-MEMORY = (2000, 50)
+MEMORY = (1000, 20)
 IMPORTS = {"numpy": "import numpy", "scipy": "import scipy.linalg", "bwlib": "import bwlib", "jax": "import jax",
            "torch": "import torch", "ott-jax": "import ott.geometry.costs", "pyRiemann": "import pyriemann",
            "POT": "import ot",

@@ -17,7 +17,8 @@ from . import cases, memory, peers, training
 from .timing import ROOT, compare, fresh, machine, quiet, reason, short, spread, without_folders
 
 DATA = ROOT / "chapters" / "data"
-LONGEST = 6.0
+LONGEST = 4.0
+MEMORY_LIMIT = 60.0
 IMPORT = """
 import sys, time
 start = time.perf_counter()
@@ -92,7 +93,7 @@ def training_rows(problems: list[list], seeds: int = 0, steps: int = 0) -> list[
     rows = []
     for n, depth in problems:
         target, weights = cases.layers(n, depth, seeds=seeds)
-        number = steps or (30 if seeds or n > 100 else 400)
+        number = steps or (30 if seeds else 400 if n < 100 else max(60 // depth, 3))
         calls = peers.prepared(chosen(training.TRAINERS), "train", target, weights, number)
         rows.append({"n": n, "depth": depth, "seeds": seeds, **compared(calls, unit=number * max(seeds, 1))})
     return rows
@@ -150,16 +151,16 @@ def import_rows(repeats: int) -> list[dict]:
 
 
 def memory_rows(n: int, k: int, taus: list[float]) -> list[dict]:
-    """The memory of one value with gradient, every contestant in a fresh process, for four minutes at most."""
+    """The memory of one value with gradient, every contestant in a fresh process, for a minute at most."""
     rows = []
     for tau in taus:
         for contestant in chosen(peers.CONTESTANTS):
             if contestant.kind != "floor":
                 arguments = {"name": contestant.name, "n": n, "k": k, "tau": tau}
                 try:
-                    rows += Child("one_memory_row", arguments, settings=PYTORCH).run(limit=240.0)["rows"]
+                    rows += Child("one_memory_row", arguments, settings=PYTORCH).run(limit=MEMORY_LIMIT)["rows"]
                 except subprocess.TimeoutExpired:
-                    rows.append({**arguments, "raised": "more than four minutes"})
+                    rows.append({**arguments, "raised": "more than a minute"})
     return rows
 
 
@@ -219,7 +220,7 @@ def full() -> dict[str, list[Child]]:
         "peers": [Child("peer_rows")],
         "accuracy": [Child("accuracy_rows", {"questions": "VALUES"}),
                      Child("accuracy_rows", {"questions": "DERIVATIVES"}, settings=PYTORCH)],
-        "imports": [Child("import_rows", {"repeats": 7})],
+        "imports": [Child("import_rows", {"repeats": 3})],
         "memory": [Child("memory_rows", {"n": n, "k": k, "taus": cases.TAUS}) for n, k in [cases.MEMORY]],
         "flows": [Child("flow_rows", {"depths": cases.FLOWS})],
         "grid": [Child("grid_rows", {"every": 37})],
@@ -229,7 +230,7 @@ def full() -> dict[str, list[Child]]:
         "near": losses(near, threads=[1], kinds=FAST),
         "growth": losses(growth, whats=["value_and_gradient"], threads=[1], kinds=FAST),
         "scale": losses([[*case, False] for case in cases.SCALE], kinds=FAST),
-        "loss": losses(sizes),
+        "loss": losses(sizes, threads=[1]) + losses(sizes, threads=[2], kinds=FAST),
     }
 
 
@@ -242,6 +243,7 @@ def quick() -> dict[str, list[Child]]:
         "imports": [Child("import_rows", {"repeats": 1})],
         "flows": [Child("flow_rows", {"depths": [1, 10]})],
         "training": [Child("training_rows", {"problems": [[20, 1], [20, 10]]})],
+        "ensembles": [Child("training_rows", {"problems": [[5, 3]], "seeds": cases.SEEDS})],
         "stacks": [Child("distance_rows", {"n": 5, "stack": 50})],
         "loss": losses(problem, threads=[1]),
     }

@@ -25,7 +25,7 @@ ROUNDS = 9
 Call = Callable[[], object]
 
 
-def interleave(calls: Mapping[str, Call], *, repeats: int = ROUNDS, span: float = 0.02, patience: float = 2.0,
+def interleave(calls: Mapping[str, Call], *, repeats: int = ROUNDS, span: float = 0.02, patience: float = 1.0,
                pause: float = 0.03) -> tuple[dict[str, list[float]], dict[str, object], dict[str, str]]:
     """The seconds of one call of each contestant, in rounds: every contestant once per round, in turning order.
 

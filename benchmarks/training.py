@@ -23,20 +23,22 @@ class Trainer(Contestant):
 
 
 class Bwlib(Trainer):
-    """``gradient_descent``; an ensemble is a loop over its networks."""
+    """``gradient_descent``, and ``ensemble_descent`` for an ensemble."""
 
     name, kind = "bwlib", "bwlib"
 
     def train(self, target, weights, steps):
-        loss = bw.BuresLoss(target)
+        loss, options = bw.BuresLoss(target), {"max_steps": steps, "tol": 0.0, "record_every": steps}
 
-        def run(layers):
-            network = bw.DeepLinearNetwork(tuple(layers))
-            end = bw.gradient_descent(network, loss, STEP_SIZE, max_steps=steps, tol=0.0, record_every=steps)
-            return np.array(end.networks[-1].weights)
-        if weights.ndim > 3:
-            return lambda: np.array([run(layers) for layers in weights])
-        return lambda: run(weights)
+        def run():
+            if weights.ndim == 3:
+                return end(bw.gradient_descent(bw.DeepLinearNetwork(tuple(weights)), loss, STEP_SIZE, **options))
+            networks = [bw.DeepLinearNetwork(tuple(layers)) for layers in weights]
+            return np.array([end(each) for each in bw.ensemble_descent(networks, loss, STEP_SIZE, **options)])
+
+        def end(trajectory):
+            return np.array(trajectory.networks[-1].weights)
+        return run
 
 
 class TorchAutograd(Trainer):

@@ -6,7 +6,7 @@ factors (..., n, m), leading axes are stacks; eigenvalues are descending.
 """
 
 from .covariance import Covariance, polar, sqrtm_psd, zipf_spectrum
-from .descent import gradient_descent, subspace_iteration
+from .descent import ensemble_descent, gradient_descent, subspace_iteration
 from .distance import bures_wasserstein, bures_wasserstein_factors, geodesic, transport_map
 from .flows import aligned_flow, end_to_end_flow, gradient_flow, shallow_flow
 from .landscape import (
@@ -41,7 +41,8 @@ __all__ = [
     "BuresLoss", "Covariance", "CriticalPoint", "DeepLinearNetwork", "FrobeniusLoss", "Status", "Trajectory",
     "aligned_flow", "arora_step_size", "authors_step_size", "balanced_network", "best_low_rank", "bottleneck_rate",
     "bures_hessian_spectrum", "bures_wasserstein", "bures_wasserstein_factors", "certified_step_size",
-    "check_gradient", "contraction_factor", "critical_points", "deficiency_margin", "end_to_end_flow", "flow_rate",
+    "check_gradient", "contraction_factor", "critical_points", "deficiency_margin", "end_to_end_flow",
+    "ensemble_descent", "flow_rate",
     "frobenius_hessian_spectrum", "geodesic", "gradient_descent", "gradient_flow", "mode_rates", "paper_flow_rate",
     "parameter_hessian", "parameter_hessian_operator", "polar", "random_network", "search_critical_points",
     "shallow_flow", "sqrtm_psd", "stability_limit", "subspace_iteration", "transport_map", "zipf_spectrum",

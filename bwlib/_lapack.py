@@ -24,7 +24,9 @@ def dot(A: Array, B: Array) -> Array:
 
 
 def product_into(out: Array, A: Array, B: Array) -> Callable[[], Array]:
-    """A call that writes ``A @ B`` into ``out``, a contiguous matrix: for products that come again and again."""
+    """A call that writes ``A @ B`` into ``out``, of contiguous matrices: for products that come again and again."""
+    if out.ndim > 2:
+        return partial(np.matmul, A, B, out)
     if not out.flags.f_contiguous:
         out, A, B = out.T, B.T, A.T
     (a, trans_a), (b, trans_b) = _operand(A), _operand(B)

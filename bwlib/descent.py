@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +13,7 @@ from ._validate import Array
 from .covariance import Covariance, as_covariance
 from .losses import Loss, check_fit, check_loss
 from .networks import DeepLinearNetwork
-from .trajectory import Iterate, Status, Trajectory, Workspace, trajectory
+from .trajectory import Iterate, Iterates, Status, Trajectory, Workspace, trajectory
 
 DIVERGENCE_FACTOR = 1e6
 
@@ -61,10 +61,7 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
     Book: chapter "Deep linear networks".
     """
     weights = start_weights(network, loss)
-    eta = check.scalar(step_size, "step_size", positive=True)
-    max_steps = check.integer(max_steps, "max_steps", 0)
-    tol = check.scalar(tol, "tol")
-    wanted = _recording(record_every)
+    eta, max_steps, tol, wanted = _arguments(step_size, max_steps, tol, record_every)
 
     work = Workspace([W.shape for W in weights], loss)
     current, following = Iterate(work), Iterate(work)
@@ -79,7 +76,7 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
             for step in range(1, max_steps + 1):
                 if current.gradient_norm <= tol:
                     break
-                np.multiply(work.gradient, -eta, out=following.parameters)
+                np.multiply(current.gradient, -eta, out=following.parameters)
                 following.parameters += current.parameters
                 following.t = eta * step
                 if not following.evaluate():
@@ -100,6 +97,100 @@ def gradient_descent(network: DeepLinearNetwork | ArrayLike, loss: Loss, step_si
         rows.append(current.row())
     return trajectory(rows, loss, status, f"after {round(current.t / eta)} steps",
                       is_network=isinstance(network, DeepLinearNetwork))
+
+
+def ensemble_descent(networks: Sequence[DeepLinearNetwork | ArrayLike], loss: Loss, step_size: float, *,
+                     max_steps: int = 1000, tol: float = 1e-10, record_every: int | Iterable[int] = 1,
+                     progress: bool = False) -> list[Trajectory]:
+    r"""Gradient descent of many networks of the same widths on the same loss, all at once.
+
+    Every run is that of :func:`gradient_descent` from its start, up to rounding, and ends by itself.  Small networks
+    gain most, as the overhead of a step is shared.
+
+    Parameters
+    ----------
+    networks : sequence of DeepLinearNetwork, or of arrays, shape (n, m)
+        The starts.
+    loss, step_size, max_steps, tol, record_every, progress
+        As for :func:`gradient_descent`.
+
+    Returns
+    -------
+    list of Trajectory
+        In the order of the starts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of its domain, or the starts do not have the same widths.
+
+    Examples
+    --------
+    >>> from bwlib import BuresLoss, random_network
+    >>> starts = [random_network((2, 2, 2), rng=seed) for seed in range(3)]
+    >>> runs = ensemble_descent(starts, BuresLoss([[4.0, 0.0], [0.0, 1.0]]), 0.05)
+    >>> [run.status.name for run in runs]
+    ['CONVERGED', 'CONVERGED', 'CONVERGED']
+
+    Notes
+    -----
+    Book: chapter "Deep linear networks".
+    """
+    networks = check.sequence(networks, "networks")
+    starts = [start_weights(network, loss, f"networks[{i}]") for i, network in enumerate(networks)]
+    shapes = [[W.shape for W in weights] for weights in starts]
+    if not networks or any(shape != shapes[0] for shape in shapes):
+        raise ValueError(f"networks must hold at least one start, all of the same widths, got the shapes {shapes}")
+    eta, max_steps, tol, wanted = _arguments(step_size, max_steps, tol, record_every)
+
+    work = Workspace(shapes[0], loss, (len(networks),))
+    current, following = Iterates(work), Iterates(work)
+    np.stack([np.concatenate([W.ravel() for W in weights]) for weights in starts], out=current.parameters)
+    left, ends = np.arange(len(networks)), {}
+
+    def note(which: np.ndarray, status: Status) -> None:
+        """Some of the runs that are left end here."""
+        for i in np.flatnonzero(which):
+            ends[left[i]] = status
+            if rows[left[i]][-1].t != current.t:
+                rows[left[i]].append(current.row(i))
+
+    status = Status.MAX_STEPS
+    with tqdm(total=max_steps, disable=not progress, unit="step") as bar, np.errstate(over="ignore", invalid="ignore"):
+        finite = current.evaluate()
+        if not finite.all():
+            raise ValueError(f"networks[{np.argmin(finite)}] must have a finite loss and gradient at the start, but they "
+                             f"overflow; rescale it")
+        rows = [[current.row(i)] for i in left]
+        ceiling = DIVERGENCE_FACTOR * np.maximum(current.loss, loss.minimum(0))
+        gone = current.gradient_norm <= tol
+        note(gone, Status.CONVERGED)
+        try:
+            for step in range(1, max_steps + 1):
+                if gone.any():
+                    (current, following), left, ceiling = current.without(gone), left[~gone], ceiling[~gone]
+                if not left.size:
+                    break
+                np.multiply(current.gradient, -eta, out=following.parameters)
+                following.parameters += current.parameters
+                following.t = eta * step
+                finite = following.evaluate()
+                note(~finite, Status.NON_FINITE)
+                current, following = following, current
+                if wanted(step):
+                    for i in np.flatnonzero(finite):
+                        rows[left[i]].append(current.row(i))
+                bar.update()
+                diverged = finite & (current.loss > ceiling)
+                note(diverged, Status.DIVERGED)
+                converged = finite & ~diverged & (current.gradient_norm <= tol)
+                note(converged, Status.CONVERGED)
+                gone = ~finite | diverged | converged
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
+    note([seed not in ends for seed in left], status)
+    return [trajectory(rows[i], loss, ends[i], f"after {round(rows[i][-1].t / eta)} steps",
+                       is_network=isinstance(network, DeepLinearNetwork)) for i, network in enumerate(networks)]
 
 
 def subspace_iteration(target: Covariance | ArrayLike, W0: ArrayLike, steps: int) -> Array:
@@ -156,15 +247,22 @@ def _orthonormal(X: Array) -> Array:
     return Q * np.where(np.diag(R) < 0, -1.0, 1.0)
 
 
-def start_weights(network: DeepLinearNetwork | ArrayLike, loss: Loss) -> list[Array]:
+def start_weights(network: DeepLinearNetwork | ArrayLike, loss: Loss, name: str = "network") -> list[Array]:
     """The layers of a network that fits the loss; a matrix is a network of one layer."""
     check_loss(loss)
     if isinstance(network, DeepLinearNetwork):
         weights = list(network.weights)
     else:
-        weights = [check.matrix(network, "network", stacks=False)]
-    check_fit(weights[-1], loss)
+        weights = [check.matrix(network, name, stacks=False)]
+    check_fit(weights[-1], loss, name)
     return weights
+
+
+def _arguments(step_size: float, max_steps: int, tol: float,
+               record_every: int | Iterable[int]) -> tuple[float, int, float, Callable[[int], bool]]:
+    """The checked arguments of a descent; the last one as the question whether to record a step."""
+    return (check.scalar(step_size, "step_size", positive=True), check.integer(max_steps, "max_steps", 0),
+            check.scalar(tol, "tol"), _recording(record_every))
 
 
 def _recording(record_every: int | Iterable[int]) -> Callable[[int], bool]:

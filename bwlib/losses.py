@@ -147,7 +147,7 @@ class BuresLoss(Loss):
     @cached_property
     def _noise(self) -> Array:
         r"""The part :math:`\sqrt\tau F^\top P` of :math:`F^\top\widehat W`: diagonal."""
-        return np.diag(np.sqrt(self.tau * self.target.eigenvalues[:self._F.shape[1]]))
+        return np.diag(np.sqrt(self.tau) * np.sqrt(self.target.eigenvalues[:self._F.shape[1]]))
 
     @cached_property
     def _trace(self) -> float:
@@ -209,8 +209,9 @@ class BuresLoss(Loss):
         Y = self._times.transposed(W)
         mu, P = eigh(self._gram(Y))
         value, is_right = self._trace_form(size, mu)
-        residual = self._times.residual(W, dot(P / np.sqrt(np.abs(mu))[..., None, :], dot(P.mT, Y)))
-        residual *= 2
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # where it is not right
+            residual = self._times.residual(W, dot(P / np.sqrt(np.abs(mu))[..., None, :], dot(P.mT, Y)))
+            residual *= 2
         return self._completed(W, [value, residual], is_right, self._value_and_gradient_by_svd)
 
     def _has_good_roots(self, W: Array, size: Array) -> bool:
@@ -238,6 +239,7 @@ class BuresLoss(Loss):
         diagonal += self._smoothing
         return M
 
+    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def _trace_form(self, size: Array, mu: Array) -> tuple[Array, np.ndarray]:
         """The value from the eigenvalues of ``_gram``; and whether they are good enough for it and for the gradient.
 
@@ -430,10 +432,10 @@ def check_loss(loss: Loss) -> None:
         raise TypeError(f"loss must be a BuresLoss or FrobeniusLoss, got {type(loss).__name__}")
 
 
-def check_fit(last_layer: Array, loss: Loss) -> None:
+def check_fit(last_layer: Array, loss: Loss, name: str = "network") -> None:
     """Refuse a network whose last layer does not map to the space of the target."""
     if len(last_layer) != loss.target.dim:
-        raise ValueError(f"network must map to dimension {loss.target.dim}, that of the target, but its last layer "
+        raise ValueError(f"{name} must map to dimension {loss.target.dim}, that of the target, but its last layer "
                          f"has {len(last_layer)} rows")
 
 

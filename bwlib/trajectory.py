@@ -98,23 +98,24 @@ class Workspace:
 
     The products from the left are in C order, those from the right in Fortran order: then no product is one of two
     transposed rows, the slow case.
-    ``gradient`` holds the layer gradients of the iterate evaluated last, one after the other, row by row.
+    ``gradient`` holds the layer gradients of the iterate evaluated last, one after the other, row by row.  With
+    ``stack=(s,)`` all arrays have a leading axis for ``s`` networks.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, int]], loss: Loss) -> None:
-        self.loss, self.shapes = loss, shapes
-        self.gradient = np.empty(sum(rows * columns for rows, columns in shapes))
+    def __init__(self, shapes: Sequence[tuple[int, int]], loss: Loss, stack: tuple[int, ...] = ()) -> None:
+        self.loss, self.shapes, self.stack = loss, shapes, stack
+        self.gradient = np.empty((*stack, sum(rows * columns for rows, columns in shapes)))
         self.gradients = self.layers(self.gradient)
         width = shapes[0][1]
-        self.prefixes = [np.empty((rows, width)) for rows, _ in shapes[1:-1]]
-        rooms = np.empty((2, width * max(rows for rows, _ in shapes)))
-        self.pulled_back = [self.gradients[0], *(rooms[j % 2, :rows * width].reshape((rows, width), order="F")
+        self.prefixes = [np.empty((*stack, rows, width)) for rows, _ in shapes[1:-1]]
+        rooms = np.empty((2, *stack, width * max(rows for rows, _ in shapes)))
+        self.pulled_back = [self.gradients[0], *(rooms[j % 2, ..., :rows * width].reshape(*stack, width, rows).mT
                                                  for j, (rows, _) in enumerate(shapes[1:]))]
 
     def layers(self, parameters: Array) -> list[Array]:
-        """The layers as views of a vector of all parameters."""
+        """The layers as views of a vector of all parameters, or of a stack of them."""
         ends = np.cumsum([rows * columns for rows, columns in self.shapes])
-        return [parameters[end - rows * columns:end].reshape(rows, columns)
+        return [parameters[..., end - rows * columns:end].reshape(*self.stack, rows, columns)
                 for (rows, columns), end in zip(self.shapes, ends)]
 
 
@@ -125,16 +126,16 @@ class Iterate:
     """
 
     def __init__(self, work: Workspace) -> None:
-        self._work, self.t = work, 0.0
+        self._work, self.gradient, self.t = work, work.gradient, 0.0
         self.parameters = np.empty_like(work.gradient)
         self.layers = layers = work.layers(self.parameters)
-        self.W = layers[0] if len(layers) == 1 else np.empty((len(layers[-1]), layers[0].shape[1]))
+        self.W = layers[0] if len(layers) == 1 else np.empty((*work.stack, work.shapes[-1][0], work.shapes[0][1]))
         prefixes = [layers[0], *work.prefixes, self.W]
         self._forward = [product_into(prefixes[j], layers[j], prefixes[j - 1]) for j in range(1, len(layers))]
         self._backward = []
         for j in range(len(layers) - 1, 0, -1):
-            self._backward += [product_into(work.gradients[j], work.pulled_back[j], prefixes[j - 1].T),
-                               product_into(work.pulled_back[j - 1], layers[j].T, work.pulled_back[j])]
+            self._backward += [product_into(work.gradients[j], work.pulled_back[j], prefixes[j - 1].mT),
+                               product_into(work.pulled_back[j - 1], layers[j].mT, work.pulled_back[j])]
 
     def evaluate(self) -> bool:
         """Compute loss and gradient; false if they overflow, and then the gradient is void."""
@@ -143,16 +144,49 @@ class Iterate:
         if not squares(self.W) < LARGEST_ENTRY**2:
             self.loss = self.gradient_norm = math.inf
             return False
-        loss, G = self._work.loss._value_and_gradient(self.W)
-        self._work.pulled_back[-1][:] = G
+        self.loss = float(self._pull_back())
+        self.gradient_norm = math.sqrt(squares(self.gradient))
+        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
+
+    def _pull_back(self) -> float | Array:
+        """The loss; its gradient goes to ``gradient`` of the workspace."""
+        loss, self._work.pulled_back[-1][:] = self._work.loss._value_and_gradient(self.W)
         for product in self._backward:
             product()
-        self.loss, self.gradient_norm = float(loss), math.sqrt(squares(self._work.gradient))
-        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
+        return loss
 
     def row(self) -> Row:
         """What the record keeps: copies."""
         return Row(self.t, self.W.copy(), self.loss, self.gradient_norm, [W.copy() for W in self.layers])
+
+
+class Iterates(Iterate):
+    """The same for a stack of networks at once: ``loss`` and ``gradient_norm`` are vectors."""
+
+    def evaluate(self) -> np.ndarray:
+        """Compute losses and gradients; false for those that overflow."""
+        for product in self._forward:
+            product()
+        fits = squares(self.W) < LARGEST_ENTRY**2
+        self.W[~fits] = 0.0
+        self.loss = self._pull_back()
+        self.gradient_norm = np.linalg.norm(self.gradient, axis=-1)
+        return fits & np.isfinite(self.loss) & np.isfinite(self.gradient_norm)
+
+    def row(self, i: int) -> Row:
+        """What the record of one network keeps."""
+        return Row(self.t, self.W[i].copy(), float(self.loss[i]), float(self.gradient_norm[i]),
+                   [W[i].copy() for W in self.layers])
+
+    def without(self, gone: np.ndarray) -> tuple[Iterates, Iterates]:
+        """These iterates without some of the networks, and room for the following ones."""
+        kept = ~gone
+        work = Workspace(self._work.shapes, self._work.loss, (int(kept.sum()),))
+        work.gradient[:] = self.gradient[kept]
+        fewer = Iterates(work)
+        fewer.t, fewer.loss, fewer.gradient_norm = self.t, self.loss[kept], self.gradient_norm[kept]
+        fewer.parameters[:], fewer.W[:] = self.parameters[kept], self.W[kept]
+        return fewer, Iterates(work)
 
 
 def trajectory(rows: Sequence[Row], loss: Loss, status: Status, when: str, *, is_network: bool,

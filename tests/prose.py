@@ -12,12 +12,14 @@ from typing import Iterator, NamedTuple
 import book_sources
 
 ROOT = book_sources.ROOT
-PAPERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "assignments/student/README.md")
+PAPERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "assignments/student/README.md", "benchmarks/README.md")
 GAP = "¤"  # in place of a formula, a piece of code or a reference: a word that is not spelled
 
 MARKUP = [  # in this order
     (r"(?s)<!--.*?-->", ""),
-    (r"(?ms)^ *(`{3,})(?!\{book-index\}).*?^ *\1$", GAP),
+    (r"(?ms)^```\{book-index\}\n(.*?)^```$", r"\1"),
+    (r"(?m)^([^|\n]+) \| [a-z]+-[\w-]+.*$", r"\1\n"),
+    (r"(?ms)^ *(`{3,}).*?^ *\1$", GAP),
     (r"(?s)\$\$.*?\$\$(?:\s*\([\w-]+\))?", GAP),
     (r"(?s)(?<![\\\w])\$[^$]+\$", GAP),
     (r"\{[\w:-]+\}`([^`<>]+?)\s*<[^`<>]+>`", r"\1"),
@@ -27,13 +29,13 @@ MARKUP = [  # in this order
     (r"(?m)^:{3,}(?:\{[\w:-]+\})?|^:[\w-]+:.*$|^\([\w-]+\)=$", "\n"),
     (r"!?\[([^][]+)\]\([^()\s]*\)", r"\1"),
     (r"</?[a-z]\w*[^>]*>|https?://[^\s)]+", ""),
-    (r"\b\w+(?:\.\w+){2,}", GAP),
+    (r"\b\w+(?:\.\w+){2,}|\b\w+_\w+", GAP),
     (r"\\([$*_|])", r"\1"),
     (r"\*+", ""),
 ]
 NUMPYDOC = [
     (r"(?ms)^\s*>>> .*?(?=^\s*$|\Z)", "\n"),
-    (r"(?m)^[A-Z]\w+\n-+$|^[\w*\\, ]+ : .*$", "\n"),
+    (r"(?m)^[A-Z]\w+\n-+$|^[\w*\\, ]+ : .*$|^\w+(?:, \w+)*$(?=\n    )", "\n"),
     (r"(?m)^\.\. math::.*(?:\n[ \t]*(?:\n|[ \t]\S.*))*", GAP),
     (r"(?m)^\.\. \w+::", ""),
 ]

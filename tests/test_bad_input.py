@@ -32,6 +32,7 @@ from bwlib import (
     critical_points,
     deficiency_margin,
     end_to_end_flow,
+    ensemble_descent,
     flow_rate,
     frobenius_hessian_spectrum,
     geodesic,
@@ -116,6 +117,11 @@ INDICES = [(0, TypeError, "sequence"), (None, TypeError, "sequence"), ("01", Typ
 COLUMNS = [case for case in COUNT if case[0] is not None] + [(0, ValueError, "at least 1, got 0")]
 THE_NETWORK = [(I2, TypeError, "DeepLinearNetwork, got ndarray"), (None, TypeError, "got NoneType"),
                (DeepLinearNetwork([I3]), ValueError, "dimension 2")]
+ENSEMBLE = [(5, TypeError, "sequence"), (NETWORK, TypeError, "sequence"), ([], ValueError, "at least one start"),
+            ([I2, np.ones((2, 3))], ValueError, "same widths"), ([I2, NETWORK], ValueError, "same widths"),
+            ([I2, I3], ValueError, "networks[1] must map to dimension 2"),
+            ([I2, 1e200 * I2], ValueError, "networks[1] must have a finite loss"),
+            *(([I2, bad], error, "networks[1]") for bad, error, _ in ONE_MATRIX if bad is not NETWORK)]
 SWITCH: list = []  # any truth value will do
 
 # name -> (function, good keyword arguments, parameter -> kind)
@@ -157,6 +163,9 @@ CALLS = {
 DISTINCT = np.diag([2.0, 1.0])
 SEARCHED_RANK = [(0, ValueError, "between 1 and 2, got 0"), (3, ValueError, "between 1 and 2, got 3"), *COUNT[1:]]
 CALLS |= {
+    "ensemble_descent": (ensemble_descent, {"networks": [I2, -I2], "loss": LOSS, "step_size": 0.1}, {
+        "networks": ENSEMBLE, "loss": THE_LOSS, "step_size": POSITIVE, "max_steps": COUNT, "tol": NON_NEGATIVE,
+        "record_every": WHEN, "progress": SWITCH}),
     "critical_points": (critical_points, {"target": DISTINCT, "rank": 1},
                         {"target": TARGET, "rank": SEARCHED_RANK, "tau": NON_NEGATIVE}),
     "best_low_rank": (best_low_rank, {"target": DISTINCT, "rank": 1},

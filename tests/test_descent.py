@@ -1,11 +1,9 @@
-"""Gradient descent: exact oracles, records, and every way a run can end."""
+"""Gradient descent: exact oracles, records, and every way a run can end; laws: ``test_laws_training.py``."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bwlib import (
     BuresLoss,
@@ -14,13 +12,13 @@ from bwlib import (
     FrobeniusLoss,
     Status,
     balanced_network,
+    ensemble_descent,
     gradient_descent,
     polar,
     random_network,
 )
 
 EPS = np.finfo(float).eps
-modest = settings(derandomize=True, max_examples=25, deadline=None, database=None)
 TARGET = Covariance.from_spectrum([4.0, 2.0, 1.0], rng=0)
 NETWORKS = {"depth 1": (3, 3), "full rank": (3, 4, 3), "bottleneck": (3, 2, 3), "depth 4": (3, 3, 4, 3, 3)}
 every_network = pytest.mark.parametrize("widths", NETWORKS.values(), ids=NETWORKS)
@@ -46,26 +44,6 @@ def start(m=3, seed=1):
 
 
 # ---------------------------------------------------------------- exact oracles
-
-@modest
-@given(st.integers(1, 4), st.integers(0, 2), st.floats(0.01, 0.45), st.integers(0, 2**32 - 1))
-def test_shallow_descent_has_a_closed_form(n, extra, eta, seed):
-    """One layer, m >= n: ``W_t = A Q + (1 - 2 eta)^t (W_0 - A Q)`` with the polar factor of the start."""
-    rng = np.random.default_rng(seed)
-    target = Covariance.from_spectrum(rng.uniform(0.5, 4, n), rng=rng)
-    W0 = rng.standard_normal((n, n + extra)) + 2 * np.eye(n, n + extra)
-    A = target.factor
-    Q = polar(A.T @ W0)
-    singular = np.linalg.svd(A.T @ W0, compute_uv=False)
-    run = gradient_descent(W0, BuresLoss(target), eta, max_steps=12, tol=0)
-    factor = (1 - 2 * eta) ** np.arange(len(run.t))
-    exact = A @ Q + factor[:, None, None] * (W0 - A @ Q)
-    # each step adds a few eps times the sensitivity of the polar factor to the singular values of A^T W
-    bound = 50 * len(run.t) * EPS * (np.linalg.norm(W0) + np.linalg.norm(A)) * (1 + singular[0] / singular[-1])
-    assert np.abs(run.end_to_end - exact).max() <= bound
-    # the loss contracts by exactly (1 - 2 eta)^2
-    assert np.abs(np.sqrt(run.loss) - factor * np.sqrt(run.loss[0])).max() <= 3 * bound
-
 
 def test_half_a_step_ends_at_once():
     run = gradient_descent(start(), BuresLoss(TARGET), 0.5)
@@ -256,6 +234,58 @@ def test_every_status_has_advice():
 def test_the_message_has_status_numbers_and_advice():
     run = gradient_descent(start(), BuresLoss(TARGET), 0.01, max_steps=4)
     assert run.message.startswith("MAX_STEPS after 4 steps: loss ") and run.message.endswith(run.status.advice)
+
+
+# ---------------------------------------------------------------- ensembles
+
+def same_runs(runs, alone, steps=0):
+    """Equal records, up to rounding that the steps have carried on."""
+    for run, single in zip(runs, alone, strict=True):
+        assert run.status is single.status and run.message.split(":")[0] == single.message.split(":")[0]
+        assert np.array_equal(run.t, single.t)
+        for name in ("loss", "gap", "gradient_norm", "singular_values", "imbalance", "end_to_end"):
+            mine, other = getattr(run, name), getattr(single, name)
+            assert np.abs(mine - other).max() <= 1e-11 * (1 + np.abs(other).max()), name
+        assert (run.networks is None) == (single.networks is None)
+
+
+@every_network
+@pytest.mark.parametrize("loss", [BuresLoss(TARGET), BuresLoss(TARGET, 0.2), FrobeniusLoss(TARGET)],
+                         ids=["Bures", "smoothed", "Frobenius"])
+@pytest.mark.parametrize("record_every", [1, 7, [3, 10]])
+def test_every_run_of_an_ensemble_is_that_of_its_network(widths, loss, record_every):
+    starts = [random_network(widths, rng=seed) for seed in range(5)]
+    options = {"max_steps": 40, "tol": 0.1, "record_every": record_every}
+    runs = ensemble_descent(starts, loss, 0.02, **options)
+    same_runs(runs, [gradient_descent(start, loss, 0.02, **options) for start in starts])
+
+
+@pytest.mark.parametrize("eta", [0.1, 0.7, 1e100])
+def test_every_run_of_an_ensemble_ends_by_itself(eta):
+    """Some converge, at different steps; some diverge; some overflow; one begins at the minimum."""
+    loss = BuresLoss(TARGET)
+    best = balanced_network(TARGET.factor, (3, 3, 3))
+    starts = [best, *(random_network((3, 3, 3), scale=1 + seed, rng=seed) for seed in range(5))]
+    runs = ensemble_descent(starts, loss, eta, max_steps=300, tol=1e-6, record_every=50)
+    same_runs(runs, [gradient_descent(start, loss, eta, max_steps=300, tol=1e-6, record_every=50) for start in starts])
+    assert len({(run.status, len(run.t)) for run in runs}) > 1
+
+
+def test_an_ensemble_of_matrices_and_of_one():
+    loss, stack = BuresLoss(TARGET), np.array([start(seed=seed) for seed in range(3)])
+    runs = ensemble_descent(stack, loss, 0.1, max_steps=9, tol=0)
+    same_runs(runs, [gradient_descent(W, loss, 0.1, max_steps=9, tol=0) for W in stack])
+    one, = ensemble_descent(stack[:1], loss, 0.1, max_steps=0)
+    assert len(one.t) == 1 and one.status is Status.MAX_STEPS
+
+
+def test_an_interrupted_ensemble_keeps_its_records():
+    starts = [start(seed=seed) for seed in range(3)]
+    whole = ensemble_descent(starts, BuresLoss(TARGET), 0.05, max_steps=20, tol=0)
+    runs = ensemble_descent(starts, Watched(TARGET, raise_at=7), 0.05, max_steps=20, tol=0, record_every=4)
+    for run, full in zip(runs, whole):
+        assert run.status is Status.INTERRUPTED and rows(run, 0.05) == [0, 4, 5]
+        assert np.array_equal(run.end_to_end, full.end_to_end[[0, 4, 5]])
 
 
 # ---------------------------------------------------------------- inputs

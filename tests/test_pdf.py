@@ -198,11 +198,12 @@ def test_without_latex_one_line_says_what_to_install(tmp_path):
 def test_front_page_links_to_the_pdf_once(tmp_path):
     (tmp_path / "chapters").mkdir()
     page, book = tmp_path / "chapters" / "index.html", tmp_path / "book.pdf"
-    page.write_text("<h1>Title</h1>\n<p>Text</p>", encoding="utf-8")
+    page.write_text("<h1>Title</h1>\n<h1>Title</h1>\n<p>Text</p>", encoding="utf-8")
     book.write_bytes(bytes(2_000_000))
     pdf.link_from_front_page(tmp_path, book, 10)
     pdf.link_from_front_page(tmp_path, book, 12)
     text = page.read_text(encoding="utf-8")
+    assert text.startswith('<h1>Title</h1>\n<h1>Title</h1>\n<p class="book-pdf">') and text.endswith("\n<p>Text</p>")
     assert text.count(pdf.NAME) == 1 and "12 pages, 2.0 MB" in text
     assert (tmp_path / pdf.NAME).stat().st_size == 2_000_000
 

@@ -42,6 +42,7 @@ TERMS = [  # what is said here, and the forms that are not
     ("time scale", r"timescales?|time-scales?"),
     ("read-out", r"readouts?"),
     ("Hessian, Gaussian, Frobenius", r"(?-i:hessian\w*|gaussian\w*|frobenius)"),
+    ("cannot, it is, does not", r"can not|\w+n't|(?:it|let|that|there|what)'s|\w+'(?:re|ll|ve)"),
     ("for example, that is, if and only if", r"e\.g\.|i\.e\.|w\.?r\.?t\.?|iff|s\.t\.|etc\."),
 ]
 FILLER = re.compile(
@@ -141,7 +142,7 @@ PLANTED = [("minimise, factorisation, analyse", "We minimize it."), ("minimise, 
            ("data set", "a dataset"), ("step size", "the learning rate"), ("critical point", "Stationary points are"),
            ("nonzero, nonlinear, nondegenerate", "a non-zero entry"), ("colour, neighbour, behaviour", "Neighboring layers"),
            ("of full rank, a full-rank matrix", "it is of full-rank."), ("for example, that is, if and only if", "i.e. zero"),
-           ("Hessian, Gaussian, Frobenius", "the frobenius norm")]
+           ("Hessian, Gaussian, Frobenius", "the frobenius norm"), ("cannot, it is, does not", "It doesn't.")]
 SOUND = "The size of a prize, sized and seized: a full-rank matrix of full rank, two step sizes, just below; A acts trivially."
 
 

@@ -120,7 +120,8 @@ def link_from_front_page(html: Path, pdf: Path, pages: int) -> None:
     line = (f'<p class="book-pdf"><a href="../{NAME}">The whole book as one PDF</a> '
             f'({pages} pages, {pdf.stat().st_size / 1e6:.1f} MB)</p>')
     text = re.sub(r'\n<p class="book-pdf">.*?</p>', "", page.read_text(encoding="utf-8"))
-    page.write_text(text.replace("</h1>", f"</h1>\n{line}", 1), encoding="utf-8")
+    before, title_end, after = text.rpartition("</h1>")  # the first title is for print
+    page.write_text(f"{before}{title_end}\n{line}{after}", encoding="utf-8")
 
 
 def set_dates() -> None:
