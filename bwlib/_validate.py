@@ -1,7 +1,8 @@
 """The checks at the public edge: one door for arrays, scalars and random generators.
 
 Numbers.  Integer and floating-point input of any precision is converted to float64; everything else (complex, boolean,
-object, text, masked arrays) is refused with a ``TypeError``.  Values must be finite.  Inputs are never modified.
+object, text, masked arrays) is refused with a ``TypeError``.  Subclasses of arrays count as arrays: a ``numpy.matrix`` is
+what ``numpy.asarray`` makes of it.  Values must be finite.  Inputs are never modified.
 
 Tolerances.  A matrix counts as symmetric, and as positive semidefinite, up to ``100 n eps`` relative to its largest
 entry or eigenvalue, where ``eps`` is that of the *input* precision: rounding in forming ``W @ W.T`` stays far below it,
@@ -11,7 +12,9 @@ a forgotten transpose far above.
 from __future__ import annotations
 
 import numbers
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,8 +23,8 @@ Array = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 
 
-def real_array(x: ArrayLike, name: str) -> Array:
-    """``x`` as a finite float64 array."""
+def real_array(x: ArrayLike, name: str, *, finite: bool = True) -> Array:
+    """``x`` as a float64 array, of finite numbers unless others are welcome."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array, as the mask would be lost; fill or drop the masked entries")
     try:
@@ -34,7 +37,7 @@ def real_array(x: ArrayLike, name: str) -> Array:
     if raw.dtype != np.float64:
         with np.errstate(over="ignore"):
             array = raw.astype(np.float64)
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite entries "
                          f"among {array.size}")
     return array
@@ -105,6 +108,28 @@ def sequence(x: Iterable, name: str) -> list:
     if isinstance(x, (str, bytes)) or not isinstance(x, Iterable):
         raise TypeError(f"{name} must be a sequence, got {x!r}")
     return list(x)
+
+
+def pair(x: Iterable, name: str) -> tuple[float, float]:
+    """An increasing pair of numbers."""
+    array = real_array(x, name)
+    if array.shape != (2,) or not array[0] < array[1]:
+        raise ValueError(f"{name} must be an increasing pair of numbers, got {x!r}")
+    return float(array[0]), float(array[1])
+
+
+def text(x: str, name: str) -> str:
+    """``x``, which must be a text."""
+    if not isinstance(x, str):
+        raise TypeError(f"{name} must be a text, got {x!r}")
+    return x
+
+
+def path(x: str | os.PathLike, name: str) -> Path:
+    """``x`` as a path."""
+    if not isinstance(x, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a path, got {x!r}")
+    return Path(x)
 
 
 def same_stacks(**shapes: tuple[int, ...]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +17,16 @@ from zlib import crc32
 
 import joblib
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 from tqdm import tqdm
 
 from . import _validate as check
 from ._validate import Array
-from .covariance import Covariance, zipf_spectrum
+from .covariance import Covariance, as_covariance, zipf_spectrum
 from .flows import end_to_end_flow
 from .landscape import critical_points, parameter_hessian
-from .losses import BuresLoss, FrobeniusLoss
+from .losses import BuresLoss, FrobeniusLoss, check_loss
 from .networks import balanced_network
 from .theory import flow_rate, paper_flow_rate
 
@@ -89,8 +91,10 @@ def sweep(run: Callable[..., Cell], grid: Sequence[Cell], *, path: str | os.Path
     """
     if not callable(run):
         raise TypeError(f"run must be callable, got {run!r}")
-    cells = _checked_cells(grid)
-    done = {} if path is None else _stored(Path(path), cells)
+    if n_jobs is not None and check.integer(n_jobs, "n_jobs", -math.inf) == 0:
+        raise ValueError("n_jobs must not be 0; -1 is all processors")
+    cells, file = _checked_cells(grid), None if path is None else check.path(path, "path")
+    done = {} if file is None else _stored(file, cells)
     missing = [cell for cell in cells if _key(cell) not in done]
     jobs = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     results = jobs(joblib.delayed(_run_cell)(run, cell) for cell in missing)
@@ -98,19 +102,19 @@ def sweep(run: Callable[..., Cell], grid: Sequence[Cell], *, path: str | os.Path
         for cell, result in results:
             row = {**cell, **result}
             _same_columns(row, next(iter(done.values()), row))
-            if path is not None:
-                _append(Path(path), row)
+            if file is not None:
+                _append(file, row)
             done[_key(cell)] = row
             bar.update()
     table = [done[_key(cell)] for cell in cells]
-    if path is not None and table:
-        _write(Path(path), table)
+    if file is not None and table:
+        _write(file, table)
     return table
 
 
 def read_table(path: str | os.PathLike) -> list[Row]:
     """The rows of a table written by :func:`sweep`; a last line that was not finished is left out."""
-    text = Path(path).read_text(encoding="utf-8")
+    text = check.path(path, "path").read_text(encoding="utf-8")
     lines = text[:text.rfind("\n") + 1].splitlines()
     return [{name: _parsed(value) for name, value in row.items()} for row in csv.DictReader(lines)]
 
@@ -242,13 +246,13 @@ def authors_target(floor: float, *, n: int = 20, seed: int = 0) -> Covariance:
     >>> round(float(authors_target(0.5).eigenvalues[-1]), 12)
     0.55
     """
-    floor = check.scalar(floor, "floor")
+    floor, n, seed = check.scalar(floor, "floor"), check.integer(n, "n", 1), check.integer(seed, "seed", 0)
     rng = cell_rng(floor=floor, n=n, seed=seed)
     axes, s, _ = np.linalg.svd(rng.standard_normal((n, n)))
     return Covariance.from_spectrum(zipf_spectrum(n, rng=rng, largest=s[0]) + floor, eigenvectors=axes)
 
 
-def authors_start(target: Covariance, tau: float, rng: np.random.Generator, *,
+def authors_start(target: Covariance | ArrayLike, tau: float, rng: np.random.Generator | int, *,
                   largest_loss: float | None = None) -> Array:
     r"""The start of the paper's grid, as an end-to-end matrix: the root of
     :math:`\Sigma_0-\tau I+\Gamma\operatorname{diag}(D)\Gamma^\top`.
@@ -264,8 +268,9 @@ def authors_start(target: Covariance, tau: float, rng: np.random.Generator, *,
     >>> bool(BuresLoss(target, 0.1).value(W) <= target.eigenvalues[-1])
     True
     """
+    target, tau, rng = as_covariance(target, "target", stacks=False), check.scalar(tau, "tau"), check.generator(rng)
     n, smallest = target.dim, target.eigenvalues[-1]
-    if not 0 <= tau <= smallest:
+    if tau > smallest:
         raise ValueError(f"tau must lie between 0 and the least eigenvalue {smallest:.6g} of the target, got {tau}")
     largest_loss = smallest if largest_loss is None else check.scalar(largest_loss, "largest_loss", positive=True)
     loss, epsilon = BuresLoss(target, tau), 10.95
@@ -312,11 +317,11 @@ def convergence_run(depth: int, floor: float, tau: float, *, n: int = 20, seed: 
     -----
     Book: chapter "The paper's experiments, reproduced".
     """
-    floor = check.scalar(floor, "floor")
+    depth, floor, tau = check.integer(depth, "depth", 1), check.scalar(floor, "floor"), check.scalar(tau, "tau")
     target = authors_target(floor, n=n, seed=seed)
     smallest = float(target.eigenvalues[-1])
     degenerate = tau >= smallest
-    tau = min(check.scalar(tau, "tau"), smallest)
+    tau = min(tau, smallest)
     loss = BuresLoss(target, tau)
     W = authors_start(target, tau, cell_rng(depth=depth, floor=floor, tau=tau, seed=seed))
     initial = loss.value(W)
@@ -339,7 +344,10 @@ def convergence_run(depth: int, floor: float, tau: float, *, n: int = 20, seed: 
 
 def decay(W: Array, loss: BuresLoss, depth: int, *, end: float = 1e-4, rounds: int = 14) -> tuple[Array, Array]:
     """Times and loss gaps of the balanced flow from ``W`` until the gap is below ``end``; rounds double the time."""
-    span = 0.02 / depth
+    check_loss(loss)
+    W = check.matrix(W, "W", rows=loss.target.dim, stacks=False)
+    end, rounds = check.scalar(end, "end", positive=True), check.integer(rounds, "rounds", 1)
+    span = 0.02 / check.integer(depth, "depth", 1)
     times, gaps, start = [0.0], [float(loss.value(W))], 0.0
     for _ in range(rounds):
         flow = end_to_end_flow(W, loss, depth, np.linspace(0.0, span, 41), rtol=1e-6, atol=1e-8, method="RK45")
@@ -365,7 +373,10 @@ def log_slope(t: Array, gap: Array, *, window: tuple[float, float] = (-3.5, -2.0
     >>> round(log_slope(t, np.exp(-t)), 6)
     0.434294
     """
-    t, y = np.asarray(t), np.log10(np.maximum(gap, 1e-300))
+    t, gap, window = check.times(t, "t"), check.real_array(gap, "gap"), check.pair(window, "window")
+    if gap.shape != t.shape:
+        raise ValueError(f"gap must have one number for each time, got the shapes {gap.shape} and {t.shape}")
+    span, y = check.scalar(span, "span", positive=True), np.log10(np.maximum(gap, 1e-300))
     window_at = np.flatnonzero((y > window[0]) & (y < window[1]))
     if window_at.size < 3:
         return float("nan")
@@ -409,6 +420,7 @@ def conditioning_run(loss: str, depth: int, position: int, *, n: int = 6, rank: 
     losses = {"bures": BuresLoss, "frobenius": FrobeniusLoss}
     if loss not in losses:
         raise ValueError(f"loss must be one of {', '.join(losses)}, got {loss!r}")
+    depth, n, seed = check.integer(depth, "depth", 1), check.integer(n, "n", 1), check.integer(seed, "seed", 0)
     target = Covariance.from_spectrum(zipf_spectrum(n, rng=cell_rng(n=n, seed=seed)))
     points = critical_points(target, rank)
     point = points[check.integer(position, "position", 0, len(points) - 1)]

@@ -1,5 +1,8 @@
 """Bad input: a table of public function, class of bad input, type of error and what its message must say.
 
+Public are the names of ``bwlib``, ``bwlib.experiments`` and ``bwlib.interactive``, with the methods of their classes.  The
+functions of ``bwlib.plotting`` draw what they are given; Matplotlib complains there.
+
 Every message names the argument; what may go wrong with an argument depends on its kind (``MATRIX``, ``STEP``, ...).
 A public name without an entry in ``CALLS`` or ``NO_INPUT`` fails ``test_the_table_is_complete``, and so does a parameter
 without a kind.
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 
 import bwlib
+from bwlib import experiments, interactive
 from bwlib import (
     BuresLoss,
     Covariance,
@@ -52,6 +56,7 @@ from bwlib import (
     transport_map,
     zipf_spectrum,
 )
+from bwlib.interactive import Panel
 
 I2, I3, NAN, INF = np.eye(2), np.eye(3), np.nan, np.inf
 LOSS, NETWORK = BuresLoss(I2), DeepLinearNetwork([I2, I2])
@@ -161,6 +166,7 @@ CALLS = {
         "progress": SWITCH}),
 }
 DISTINCT = np.diag([2.0, 1.0])
+RANK_OF_SIX = [(0, ValueError, "between 1 and 6, got 0"), *COUNT[1:]]
 SEARCHED_RANK = [(0, ValueError, "between 1 and 2, got 0"), (3, ValueError, "between 1 and 2, got 3"), *COUNT[1:]]
 CALLS |= {
     "ensemble_descent": (ensemble_descent, {"networks": [I2, -I2], "loss": LOSS, "step_size": 0.1}, {
@@ -235,7 +241,123 @@ for Loss in (BuresLoss, FrobeniusLoss):
         f"{Loss.__name__}.hessian": (one.hessian, {"W": I2}, {"W": [*ROWS, (np.ones((3, 2, 2)), ValueError, "stack")]}),
         f"{Loss.__name__}.minimum": (one.minimum, {"rank": 1}, {"rank": RANK}),
     }
-NO_INPUT = {"CriticalPoint", "Status", "Trajectory"}  # results of a run, not made by hand
+SEED = [(-1, ValueError, "at least 0"), (1.5, TypeError, "integer"), ("x", TypeError, "integer"), (True, TypeError, "integer"),
+        (None, TypeError, "integer")]
+SIZE = [*COUNT, (0, ValueError, "at least 1")]
+OPTIONAL_POSITIVE = [case for case in POSITIVE if case[0] is not None]
+VECTOR = NUMBERS
+PAIR = [*VECTOR, (1.0, ValueError, "increasing pair"), ([1.0], ValueError, "increasing pair"),
+        ([1.0, 1.0], ValueError, "increasing pair"), ([2.0, 1.0], ValueError, "increasing pair"),
+        ([0.0, 1.0, 2.0], ValueError, "increasing pair")]
+PATH = [(5.5, TypeError, "path"), ([], TypeError, "path")]
+TEXT = [(5, TypeError, "text"), (None, TypeError, "text"), (b"x", TypeError, "text")]
+LIST = [(5, TypeError, "sequence"), ("ab", TypeError, "sequence")]
+RUN_LOSS = [("square", ValueError, "one of bures, frobenius"), (None, ValueError, "one of bures, frobenius")]
+ONE_BY_ONE = [(LOSS.target, TypeError, "number"), ([1, 2], TypeError, "number"), (None, TypeError, "number"),
+              ("x", TypeError, "number"), (1j, TypeError, "number")]
+T9 = np.linspace(0.0, 8.0, 81)
+CALLS |= {f"experiments.{name}": (getattr(experiments, name), *row) for name, row in {
+    "grid": ({"a": [1]}, {"axes": SWITCH}),
+    "sweep": ({"run": lambda a: {"b": a}, "grid": [{"a": 1}], "progress": False}, {
+        "run": [(5, TypeError, "callable"), (None, TypeError, "callable")],
+        "grid": [*LIST, ([1], TypeError, "dictionaries"), ([{"a": 1}, {"b": 1}], ValueError, "the same parameters"),
+                 ([{"a": 1}] * 2, ValueError, "the same cell twice")],
+        "path": PATH, "n_jobs": [(1.5, TypeError, "integer"), ("x", TypeError, "integer"), (0, ValueError, "must not be 0")],
+        "progress": SWITCH}),
+    "read_table": (None, {"path": [*PATH, (None, TypeError, "path")]}),
+    "cell_rng": ({"a": 1}, {"parameters": SWITCH}),
+    "authors_target": ({"floor": 0.5}, {"floor": NON_NEGATIVE, "n": SIZE, "seed": SEED}),
+    "authors_start": ({"target": I2, "tau": 0.1, "rng": 0}, {
+        "target": TARGET, "tau": [*NON_NEGATIVE, (2.0, ValueError, "least eigenvalue 1 of the target")], "rng": NEEDED_RNG,
+        "largest_loss": OPTIONAL_POSITIVE}),
+    "convergence_run": ({"depth": 1, "floor": 4.0, "tau": 0.0, "n": 2}, {
+        "depth": DEPTH, "floor": NON_NEGATIVE, "tau": NON_NEGATIVE, "n": SIZE, "seed": SEED}),
+    "decay": ({"W": 1.5 * I2, "loss": LOSS, "depth": 1}, {
+        "W": START, "loss": THE_LOSS, "depth": DEPTH, "end": POSITIVE, "rounds": SIZE}),
+    "log_slope": ({"t": T9, "gap": np.exp(-T9)}, {
+        "t": TIMES, "gap": [*VECTOR, ([1.0], ValueError, "one number for each time")], "window": PAIR, "span": POSITIVE,
+        "inside": SWITCH}),
+    "conditioning_run": ({"loss": "bures", "depth": 1, "position": 0}, {
+        "loss": RUN_LOSS, "depth": DEPTH, "position": [*COUNT[1:], (-1, ValueError, "between 0 and 14")], "n": SIZE,
+        "rank": RANK_OF_SIX, "seed": SEED}),
+}.items()}
+PANEL, PLANE = (Panel("p", x=(0, 1), y=(0, 1), equal=equal) for equal in (False, True))
+MARK = {"colour": [(7, ValueError, "between 0 and 6"), (-1, ValueError, "between 0 and 6"), ("red", TypeError, "integer"),
+                   (1.5, TypeError, "integer")], "label": TEXT}
+CURVE = [*(case for case in VECTOR if case[1] is TypeError), ([0.0, 1.0, 2.0], ValueError, "must broadcast")]
+WORDS = {"title": TEXT, "description": TEXT}
+D3, START3 = np.diag([3.0, 2.0, 1.0]), [[0.2, 1.0], [1.0, 0.1], [0.5, 1.0]]
+TRAINED = bwlib.balanced_network(np.diag([1.5, 0.8]), (2, 2, 2))
+CALLS |= {f"interactive.{name}": (getattr(interactive, name), *row) for name, row in {
+    "number": ({"x": 1.0, "digits": 2}, {"x": ONE_BY_ONE, "digits": COUNT}),
+    "MovingFigure": ({"panels": [PANEL], "readout": ["a", "b"], "slider": "s", **dict.fromkeys(WORDS, "")}, {
+        "panels": [(5, TypeError, "sequence"), (PANEL, TypeError, "sequence"), ([5], TypeError, "Panel"),
+                   ([], TypeError, "Panel")],
+        "readout": [([1, 2], TypeError, "texts"), (None, TypeError, "texts"), (["a"], ValueError, "shape"),
+                    ("ab", ValueError, "shape"), ([["a", "b"]], ValueError, "shape")],
+        "slider": TEXT, **WORDS, "choices": [(5, TypeError, "mapping"), ({"c": 5}, TypeError, "sequence"),
+                                             ({"c": "ab"}, TypeError, "sequence"), ({1: ["a"]}, TypeError, "text")],
+        "start": [*LIST, ((0, 0), ValueError, "one position for each"), ((2,), ValueError, "between 0 and 1"),
+                  ((-1,), ValueError, "between 0 and 1"), (("a",), TypeError, "integer")],
+        "shown": [*LIST, ([5], TypeError, "sequence"), ([(9,)], ValueError, "between 0 and 1"), ([], ValueError, "empty")]}),
+    "Panel": ({"title": "p", "x": (0, 1), "y": (0, 1)}, {
+        "title": TEXT, "x": PAIR, "y": PAIR, "xlabel": TEXT, "log": [(5, ValueError, '"xy"'), ("z", ValueError, '"xy"')],
+        "equal": SWITCH, "xticks": [*LIST, ([NAN], ValueError, "finite")], "yticks": [*LIST, ([NAN], ValueError, "finite")],
+        "size": [*VECTOR, ((0, 1), ValueError, "two positive numbers"), ((1,), ValueError, "two positive numbers")]}),
+    "RankFigure": ({"data": np.eye(4), "sample": 0, "shape": (2, 2), "black": 1.0}, {
+        "data": ONE_MATRIX,
+        "sample": [*COUNT[1:], (-1, ValueError, "between 0 and 3"), (4, ValueError, "between 0 and 3")],
+        "shape": [*LIST, (None, TypeError, "sequence"), ((1, 2, 2), ValueError, "4 columns of data"),
+                  ((2.0, 2), TypeError, "integer"), ((-2, -2), ValueError, "at least 1")],
+        "black": POSITIVE, "widths": [*LIST, ([0], ValueError, "two or more"), ([1, 0], ValueError, "increasing"),
+                                      ([0.5, 1], TypeError, "integer"), ([0, 4], ValueError, "between 0 and 3")], **WORDS}),
+    "GeodesicFigure": ({"A": I2, "B": 2 * I2}, {
+        name: [*COVARIANCE, (I3, ValueError, "2 x 2"), (np.array([I2]), ValueError, "2 x 2")] for name in "AB"} | WORDS),
+    "ProcrustesFigure": ({"W": I2, "A": 2 * I2}, {name: [*START, (np.ones((2, 1)), ValueError, "2 x 2")] for name in "WA"} | WORDS),
+    "KinkFigure": ({"target": I2, "direction": [1.0, 0.0]}, {
+        "target": [*TARGET, (I3, ValueError, "2 x 2"), (np.diag([1, 0]), ValueError, "positive definite")],
+        "direction": [*VECTOR, ([0, 0], ValueError, "not zero"), ([1, 2, 3], ValueError, "length 2")],
+        "distances": [*LIST, ([], ValueError, "empty"), ([-1.0], ValueError, "non-negative"), (["a"], TypeError, "real number")],
+        **WORDS}),
+    "CriticalPointsFigure": ({"target": D3}, {"target": [*TARGET, (I2, ValueError, "3 x 3")], "push": POSITIVE,
+                                              "time": POSITIVE, **WORDS}),
+    "SmoothingFigure": ({"target": DISTINCT, "rank": 1}, {
+        "target": [*TARGET, (0 * I2, ValueError, "zero matrix")], "rank": SEARCHED_RANK, **WORDS}),
+    "AlignedFlowFigure": ({"s0": 0.1, "lam": [2.0, 1.0]}, {
+        "s0": POSITIVE, "lam": [*VECTOR, ([1.0, 2.0], ValueError, "descending"), ([1.0, 0.0], ValueError, "larger than every"),
+                                ([], ValueError, "vector"), (3.0, ValueError, "vector")],
+        "depths": [*LIST, ([], ValueError, "empty"), ([0], ValueError, "at least 1"), ([1.5], TypeError, "integer")],
+        "taus": [*LIST, ([], ValueError, "empty"), ([-1.0], ValueError, "non-negative"), ([NAN], ValueError, "finite")],
+        "times": [*PAIR, ((0.0, 1.0), ValueError, "positive")], **WORDS}),
+    "DescentFigure": ({"network": TRAINED, "loss": BuresLoss(DISTINCT)}, {
+        "network": [(I2, TypeError, "DeepLinearNetwork"), *THE_NETWORK[1:]],
+        "loss": [(I2, TypeError, "got ndarray"), (FrobeniusLoss(I2), TypeError, "got FrobeniusLoss")], "steps": SIZE, **WORDS}),
+    "SubspaceFigure": ({"target": D3, "W0": START3}, {
+        "target": [*TARGET, (I3, ValueError, "distinct"), (I2, ValueError, "3 x 3")],
+        "W0": [*ONE_MATRIX, (I2, ValueError, "3 rows"), (I3, ValueError, "shape (3, 2)")], "steps": SIZE, **WORDS}),
+}.items()}
+CALLS |= {f"interactive.Panel.{name}": (getattr(PLANE, name), *row) for name, row in {
+    "curve": ({"x": [0, 1], "y": [0, 1]}, {"x": CURVE, "y": CURVE, **MARK, "fill": SWITCH}),
+    "dots": ({"x": [0, 1], "y": [0, 1]}, {"x": CURVE, "y": CURVE, **MARK}),
+    "bars": ({"heights": [0, 1]}, {"heights": [*VECTOR, ([], ValueError, "empty"), (1.0, ValueError, "shape")], **MARK,
+                                   "fill": SWITCH}),
+    "level": ({"y": 1.0}, {"y": VECTOR, **MARK}),
+    "upright": ({"x": 1.0}, {"x": VECTOR, **MARK}),
+    "ellipse": ({"S": I2}, {"S": [*COVARIANCE, (I3, ValueError, "(..., 2, 2)")], **MARK, "fill": SWITCH}),
+    "picture": ({"ink": I2}, {"ink": MATRIX}),
+    "contours": ({"x": [0, 1], "y": [0, 1], "z": I2, "levels": [0.5]}, {
+        "x": [*VECTOR, ([0, 1, 2], ValueError, "(len(y), len(x))")], "y": [*VECTOR, ([0, 1, 2], ValueError, "(len(y), len(x))")],
+        "z": [*VECTOR, (I3, ValueError, "(len(y), len(x))")],
+        "levels": [*VECTOR, ([], ValueError, "between 0 and 1"), ([9.0], ValueError, "between 0 and 1"),
+                   (0.5, ValueError, "vector")]}),
+    "text": ({"x": 1, "y": 1, "text": "a"}, {"x": [*VECTOR, ([1.0], ValueError, "numbers")],
+                                             "y": [*VECTOR, ([1.0], ValueError, "numbers")], "text": TEXT}),
+    "named": ({}, {}),
+}.items()}
+# results of a run, not made by hand; what a figure calls on its panels when it is drawn
+NO_INPUT = {"CriticalPoint", "Status", "Trajectory", "interactive.Panel.draw", "interactive.Panel.place", "interactive.Panel.svg",
+            "interactive.SmoothingFigure.spectrum", "interactive.SmoothingFigure.losses", "interactive.SmoothingFigure.curvatures",
+            "interactive.DescentFigure.losses"}
 
 ROWS_OF_THE_TABLE = [(name, parameter, *case) for name, (_, _, kinds) in CALLS.items()
                      for parameter, cases in kinds.items() for case in cases]
@@ -245,6 +367,7 @@ ROWS_OF_THE_TABLE = [(name, parameter, *case) for name, (_, _, kinds) in CALLS.i
                          ids=[f"{row[0]}({row[1]})" for row in ROWS_OF_THE_TABLE])
 def test_bad_input_is_refused_by_name(name, parameter, value, error, words):
     function, good, _ = CALLS[name]
+    good = good or {}
     with pytest.raises(error) as caught:
         function(**{**good, parameter: value})
     message = str(caught.value)
@@ -256,12 +379,19 @@ def test_bad_input_is_refused_by_name(name, parameter, value, error, words):
 @pytest.mark.parametrize("name", CALLS)
 def test_the_good_arguments_of_the_table_are_good(name):
     function, good, _ = CALLS[name]
-    function(**good)
+    if good is not None:
+        function(**good)
+
+
+def public_things():
+    yield from ((name, getattr(bwlib, name)) for name in bwlib.__all__)
+    yield from ((f"experiments.{name}", thing) for name, thing in inspect.getmembers(experiments, inspect.isfunction)
+                if thing.__module__ == experiments.__name__ and not name.startswith("_"))
+    yield from ((f"interactive.{name}", getattr(interactive, name)) for name in interactive.__all__)
 
 
 def public_callables():
-    for name in bwlib.__all__:
-        thing = getattr(bwlib, name)
+    for name, thing in public_things():
         yield name, thing
         if inspect.isclass(thing) and name not in NO_INPUT:
             for method, function in inspect.getmembers(thing, callable):

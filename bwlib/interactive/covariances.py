@@ -58,13 +58,15 @@ class RankFigure(MovingFigure):
                  description: str = "A picture, and what is left of it when the generator has fewer latent variables.") -> None:
         data = check.matrix(data, "data", stacks=False)
         row = data[check.integer(sample, "sample", 0, len(data) - 1)]
+        shape = tuple(check.integer(size, f"shape[{i}]", 1) for i, size in enumerate(check.sequence(shape, "shape")))
         if len(shape) != 2 or shape[0] * shape[1] != row.size:
             raise ValueError(f"shape must multiply to the {row.size} columns of data, got {shape}")
         black = check.scalar(black, "black", positive=True)
         target, mean = Covariance.from_samples(data), data.mean(axis=0)
         last = int(target.rank)
         self.target = target
-        self.widths = [check.integer(k, f"widths[{i}]", 0, last) for i, k in enumerate(range(last + 1) if widths is None else widths)]
+        self.widths = [check.integer(k, f"widths[{i}]", 0, last)
+                       for i, k in enumerate(range(last + 1) if widths is None else check.sequence(widths, "widths"))]
         if len(self.widths) < 2 or (np.diff(self.widths) <= 0).any():
             raise ValueError(f"widths must be two or more increasing integers up to {last}, the rank of the covariance, got "
                              f"{self.widths}")

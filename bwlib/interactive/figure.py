@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from .. import _validate as check
 from .marks import UNITS
 from .panel import Panel
 
@@ -69,9 +70,16 @@ class MovingFigure:
     def __init__(self, panels: Sequence[Panel], readout: ArrayLike, *, slider: str, title: str, description: str,
                  choices: Mapping[str, Sequence[str]] = {}, start: Sequence[int] | None = None,
                  shown: Sequence[Sequence[int]] | None = None) -> None:
-        self.panels, self.readout = list(panels), np.asarray(readout, dtype=object)
-        self.slider, self.choices = slider, {name: list(options) for name, options in choices.items()}
-        self.title, self.description = title, description
+        self.panels, self.readout = check.sequence(panels, "panels"), np.asarray(readout, dtype=object)
+        if not self.panels or not all(isinstance(panel, Panel) for panel in self.panels):
+            raise TypeError(f"panels must be one Panel or more in a sequence, got {panels!r}")
+        if not all(isinstance(text, str) for text in self.readout.flat):
+            raise TypeError("readout must hold texts")
+        self.slider, self.title = check.text(slider, "slider"), check.text(title, "title")
+        self.description = check.text(description, "description")
+        if not isinstance(choices, Mapping):
+            raise TypeError(f"choices must be a mapping of labels to options, got {choices!r}")
+        self.choices = {check.text(name, "choices"): check.sequence(options, "choices") for name, options in choices.items()}
         self.shape = self.readout.shape
         sizes = tuple(len(options) for options in self.choices.values())
         if len(self.shape) != len(sizes) + 1 or self.shape[:-1] != sizes or self.shape[-1] < 2:
@@ -83,9 +91,17 @@ class MovingFigure:
                     raise ValueError(f"a mark of the panel {panel.title!r} has the leading axes {mark.lead}, which do not fit "
                                      f"the controls {self.shape}")
         last = self.shape[-1] - 1
-        self.start = tuple(start) if start is not None else (0,) * len(self.shape)
-        self.shown = [tuple(index) for index in shown] if shown is not None else [
-            (*self.start[:-1], position) for position in (0, last // 2, last)]
+        self.start = (0,) * len(self.shape) if start is None else self._position(start, "start")
+        self.shown = [(*self.start[:-1], position) for position in (0, last // 2, last)] if shown is None else [
+            self._position(index, "shown") for index in check.sequence(shown, "shown")]
+        if not self.shown:
+            raise ValueError("shown must not be empty")
+
+    def _position(self, index: Sequence[int], name: str) -> tuple[int, ...]:
+        index = check.sequence(index, name)
+        if len(index) != len(self.shape):
+            raise ValueError(f"{name} must have one position for each of the {len(self.shape)} controls, got {index}")
+        return tuple(check.integer(i, name, 0, size - 1) for i, size in zip(index, self.shape))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self.title}"

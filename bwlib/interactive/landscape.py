@@ -66,6 +66,8 @@ class KinkFigure(MovingFigure):
             raise ValueError(f"direction must be a vector of length 2, not zero, got {d.tolist()}")
         d = d / np.linalg.norm(d)
         away = np.array([check.scalar(x, f"distances[{i}]") for i, x in enumerate(check.sequence(distances, "distances"))])
+        if not away.size:
+            raise ValueError("distances must not be empty")
         loss = BuresLoss(target)
         reach = 1.25 * math.sqrt(target.eigenvalues[0])
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from .. import _validate as check
 from .. import plotting
 from .._validate import Array
 from ..covariance import Covariance
@@ -31,6 +32,9 @@ def number(x: float, digits: int) -> str:
     >>> number(0.0625, 3), number(-0.0004, 3), number(-2.5, 1)
     ('0.063', '0.000', '−2.5')
     """
+    if check.real_array(x, "x", finite=False).ndim:
+        raise TypeError(f"x must be one number, got {x!r}")
+    digits = check.integer(digits, "digits", 0)
     return f"{np.floor(x * 10**digits + 0.5 + TIE) / 10**digits + 0.0:.{digits}f}".replace("-", "−")
 
 
@@ -74,6 +78,11 @@ class Mark:
     axes: int
     colour: int | None
     label: str
+
+    def __post_init__(self) -> None:
+        check.text(self.label, "label")
+        if self.colour is not None:
+            check.integer(self.colour, "colour", 0, len(plotting.COLOURS) - 1)
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -242,9 +251,12 @@ def words(text: str, x: int, y: int, anchor: str) -> Element:
 
 
 def coordinates(x: ArrayLike, y: ArrayLike) -> Array:
-    """Both coordinates in one array of shape (..., 2, points)."""
-    x, y = np.broadcast_arrays(np.atleast_1d(np.asarray(x, dtype=float)), np.atleast_1d(np.asarray(y, dtype=float)))
-    return np.stack([x, y], axis=-2)
+    """Both coordinates in one array of shape (..., 2, points); NaN breaks a curve."""
+    x, y = (np.atleast_1d(check.real_array(values, name, finite=False)) for values, name in ((x, "x"), (y, "y")))
+    try:
+        return np.stack(np.broadcast_arrays(x, y), axis=-2)
+    except ValueError:
+        raise ValueError(f"x and y must broadcast, got the shapes {x.shape} and {y.shape}") from None
 
 
 def _pieces(points: Array) -> list[Array]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from .. import _validate as check
 from .. import plotting
 from .._validate import Array
+from ..covariance import as_covariance
 from .marks import SUPERSCRIPT, UNITS, Bars, Curve, Dots, Element, Ellipse, Mark, Picture, Text, coordinates, whole, words
 
 ROOM = 5 * UNITS                # around the axes, for marks that lie on them
@@ -57,15 +58,19 @@ class Panel:
     def __init__(self, title: str, *, x: Sequence[float], y: Sequence[float], xlabel: str = "", log: str = "",
                  equal: bool = False, xticks: Sequence[float] | None = None, yticks: Sequence[float] | None = None,
                  size: tuple[int, int] = (200, 150)) -> None:
-        self.title, self.xlabel, self.log = title, xlabel, log
+        self.title, self.xlabel, self.log = check.text(title, "title"), check.text(xlabel, "xlabel"), log
+        if log not in ("", "x", "y", "xy"):
+            raise ValueError(f'log must be "", "x", "y" or "xy", got {log!r}')
         self.x, self.y = _axis(x, "x", "x" in log), _axis(y, "y", "y" in log)
+        if check.real_array(size, "size").shape != (2,) or min(size) <= 0:
+            raise ValueError(f"size must be two positive numbers, got {size!r}")
         self.width, self.height = size
         if equal:
             scale = min(self.width / np.ptp(self.x), self.height / np.ptp(self.y))
             self.width, self.height = scale * np.ptp(self.x), scale * np.ptp(self.y)
         self.equal, self.scale = equal, UNITS * self.width / np.ptp(self.x)
-        self.xticks = _ticks(self.x, "x" in log) if xticks is None else list(xticks)
-        self.yticks = _ticks(self.y, "y" in log) if yticks is None else list(yticks)
+        self.xticks = _ticks(self.x, "x" in log) if xticks is None else check.real_array(check.sequence(xticks, "xticks"), "xticks").tolist()
+        self.yticks = _ticks(self.y, "y" in log) if yticks is None else check.real_array(check.sequence(yticks, "yticks"), "yticks").tolist()
         self.marks: list[Mark] = []
 
     def curve(self, x: ArrayLike, y: ArrayLike, *, colour: int | None = 0, label: str = "", fill: bool = False) -> None:
@@ -78,22 +83,27 @@ class Panel:
 
     def bars(self, heights: ArrayLike, *, colour: int | None = 0, label: str = "", fill: bool = True) -> None:
         """Bars at 1, 2, ... with the heights of an array of shape (..., bars)."""
-        self.marks.append(Bars(check.real_array(heights, "heights"), 1, colour, label, fill))
+        heights = check.real_array(heights, "heights")
+        if not heights.ndim or not heights.size:
+            raise ValueError(f"heights must have shape (..., bars), and not be empty; got {heights.shape}")
+        self.marks.append(Bars(heights, 1, colour, label, fill))
 
     def level(self, y: ArrayLike, *, colour: int | None = None, label: str = "") -> None:
         """A horizontal line from end to end; ``y`` is a number or an array over the positions of the controls."""
-        y = np.asarray(y, dtype=float)[..., None]
+        y = check.real_array(y, "y")[..., None]
         self.curve(np.array(self.x), np.concatenate([y, y], axis=-1), colour=colour, label=label)
 
     def upright(self, x: ArrayLike, *, colour: int | None = None, label: str = "") -> None:
         """A vertical line from end to end; ``x`` is a number or an array over the positions of the controls."""
-        x = np.asarray(x, dtype=float)[..., None]
+        x = check.real_array(x, "x")[..., None]
         self.curve(np.concatenate([x, x], axis=-1), np.array(self.y), colour=colour, label=label)
 
     def ellipse(self, S: ArrayLike, *, colour: int | None = 0, label: str = "", fill: bool = False) -> None:
         """The one-sigma ellipse of covariances of shape (..., 2, 2), on axes of equal units."""
         if not self.equal:
             raise ValueError("an ellipse needs a panel with equal=True")
+        if as_covariance(S, "S").dim != 2:
+            raise ValueError(f"S must have shape (..., 2, 2), got {np.shape(S)}")
         self.marks.append(Ellipse(check.matrix(S, "S"), 2, colour, label, fill))
 
     def picture(self, ink: ArrayLike) -> None:
@@ -102,13 +112,23 @@ class Panel:
 
     def contours(self, x: ArrayLike, y: ArrayLike, z: ArrayLike, levels: Sequence[float]) -> None:
         """The curves where values ``z`` on a grid, of shape (len(y), len(x)), reach the ``levels``."""
+        x, y, z, levels = (check.real_array(values, name) for name, values in
+                           (("x", x), ("y", y), ("z", z), ("levels", levels)))
+        if x.ndim != 1 or y.ndim != 1 or z.shape != (y.size, x.size) or min(z.shape) < 2:
+            raise ValueError(f"z must have the shape (len(y), len(x)), at least 2 x 2, got {z.shape} with x of {x.shape} "
+                             f"and y of {y.shape}")
+        if levels.ndim != 1 or not ((levels > z.min()) & (levels < z.max())).any():
+            raise ValueError(f"levels must be a vector, one of them between {z.min():g} and {z.max():g}, got {levels.tolist()}")
         trace = contourpy.contour_generator(x, y, z).lines
         lines = [np.vstack([line, [[np.nan, np.nan]]]) for level in levels for line in trace(level)]
         self.curve(*np.concatenate(lines).T, colour=None)
 
     def text(self, x: float, y: float, text: str) -> None:
         """A word around a point."""
-        self.marks.append(Text(np.array([x, y], dtype=float), 1, None, text))
+        place = [check.real_array(value, name) for name, value in (("x", x), ("y", y))]
+        if place[0].ndim or place[1].ndim:
+            raise ValueError(f"x and y must be numbers, got {x!r} and {y!r}")
+        self.marks.append(Text(np.array(place), 1, None, check.text(text, "text")))
 
     def named(self) -> list[Mark]:
         """The marks of the legend."""
@@ -159,10 +179,10 @@ class Panel:
 
 
 def _axis(ends: Sequence[float], name: str, log: bool) -> tuple[float, float]:
-    pair = check.real_array(ends, name)
-    if pair.shape != (2,) or not pair[0] < pair[1] or (log and pair[0] <= 0):
-        raise ValueError(f"{name} must be an increasing pair{' of positive numbers' * log}, got {ends!r}")
-    return float(pair[0]), float(pair[1])
+    low, high = check.pair(ends, name)
+    if log and low <= 0:
+        raise ValueError(f"{name} must be an increasing pair of positive numbers, got {ends!r}")
+    return low, high
 
 
 def _share(x: Array, ends: tuple[float, float], log: bool) -> Array:

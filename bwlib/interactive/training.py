@@ -14,7 +14,7 @@ from ..covariance import Covariance, as_covariance
 from ..descent import gradient_descent
 from ..flows import aligned_flow
 from ..landscape import best_low_rank
-from ..losses import BuresLoss
+from ..losses import BuresLoss, check_fit
 from ..networks import DeepLinearNetwork
 from ..theory import certified_step_size, stability_limit
 from ..trajectory import Status
@@ -69,8 +69,9 @@ class AlignedFlowFigure(MovingFigure):
             raise ValueError("depths and taus must not be empty")
         if lam.ndim != 1 or not lam.size or (np.diff(lam) > 0).any() or lam[-1] <= max(self.taus):
             raise ValueError(f"lam must be a descending vector, larger than every tau, got {lam.tolist()}")
-        if not 0 < times[0] < times[1]:
-            raise ValueError(f"times must be two increasing positive numbers, got {times!r}")
+        times = check.pair(times, "times")
+        if times[0] <= 0:
+            raise ValueError(f"times must be positive, got {times}")
         fine = np.geomspace(*times, 89)
         curves = np.array([[aligned_flow(s0, lam, N, fine, tau=tau) for tau in self.taus] for N in self.depths])
         self.t, self.singular_values = fine[::2], curves[..., ::2, :]
@@ -143,6 +144,7 @@ class DescentFigure(MovingFigure):
         for name, value, kind in (("network", network, DeepLinearNetwork), ("loss", loss, BuresLoss)):
             if not isinstance(value, kind):
                 raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+        check_fit(network.weights[-1], loss)
         self.network, self.loss, self.steps = network, loss, check.integer(steps, "steps", 1)
         self.certified = certified_step_size(network, loss.target, tau=loss.tau)
         self.limit = stability_limit(loss.target, network.depth, tau=loss.tau)
