@@ -58,6 +58,12 @@ class DeepLinearNetwork:
             W.flags.writeable = False
         object.__setattr__(self, "weights", tuple(weights))
 
+    def __setstate__(self, state: dict[str, tuple[Array, ...]]) -> None:
+        """Read-only after copying and pickling, too."""
+        for W in state["weights"]:
+            W.flags.writeable = False
+        object.__setattr__(self, "weights", state["weights"])
+
     @property
     def widths(self) -> tuple[int, ...]:
         r"""The widths :math:`(d_0,\dots,d_N)`."""
