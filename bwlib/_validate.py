@@ -2,7 +2,8 @@
 
 Numbers.  Integer and floating-point input of any precision is converted to float64; everything else (complex, boolean,
 object, text, masked arrays) is refused with a ``TypeError``.  Subclasses of arrays count as arrays: a ``numpy.matrix`` is
-what ``numpy.asarray`` makes of it.  Values must be finite.  Inputs are never modified.
+what ``numpy.asarray`` makes of it.  In row-major order from here on, so that results do not depend on the order of the
+input, not even in the last bit.  Values must be finite.  Inputs are never modified.
 
 Tolerances.  A matrix counts as symmetric, and as positive semidefinite, up to ``100 n eps`` relative to its largest
 entry or eigenvalue, where ``eps`` is that of the *input* precision: rounding in forming ``W @ W.T`` stays far below it,
@@ -33,10 +34,8 @@ def real_array(x: ArrayLike, name: str, *, finite: bool = True) -> Array:
         raise TypeError(f"{name} must be a rectangular array of real numbers; {error}") from None
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold real numbers (integers or floats), got dtype {raw.dtype}")
-    array = raw
-    if raw.dtype != np.float64:
-        with np.errstate(over="ignore"):
-            array = raw.astype(np.float64)
+    with np.errstate(over="ignore"):
+        array = np.asarray(raw, dtype=np.float64, order="C")
     if finite and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite entries "
                          f"among {array.size}")

@@ -93,6 +93,10 @@ class Covariance:
     def _keep(self, **arrays: Array) -> None:
         self._set(**{name: _read_only(np.ascontiguousarray(array)) for name, array in arrays.items()})
 
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Read-only after copying and pickling, too."""
+        self._set(**{name: _read_only(x) if isinstance(x, np.ndarray) else x for name, x in state.items()})
+
     def __repr__(self) -> str:
         return f"Covariance(shape={self.shape})"
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from . import _validate as check
+from ._lapack import dot, svd
 from ._validate import Array
 from .covariance import Covariance, as_covariance, compact_svd
 from .descent import start_weights
@@ -273,13 +274,13 @@ def _aligned_mode(s0: float, lam: float, depth: int, tau: float, t: Array) -> Ar
 
 def _precondition(X: Array, G: Array, depth: int) -> Array:
     r"""The operator of the balanced flow at a matrix ``X`` of full column rank, applied to ``G``."""
-    if depth == 1:
+    if depth == 1 or not X.size:
         return G
-    U, s, Vt = np.linalg.svd(X, full_matrices=False)
+    U, s, Vt = svd(X.copy())
     x = s ** (2 / depth)
-    inner = U.T @ G @ Vt.T
-    outer = (G @ Vt.T - U @ inner) * x ** (depth - 1)
-    return (U @ (multipliers(x, depth) * inner) + outer) @ Vt
+    alone = x ** (depth - 1)  # the multiplier of what is outside the range of X
+    GV = dot(G, Vt.T)
+    return dot(dot(U, (multipliers(x, depth) - alone) * dot(U.T, GV)) + alone * GV, Vt)
 
 
 @np.errstate(over="ignore", invalid="ignore")

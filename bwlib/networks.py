@@ -58,6 +58,12 @@ class DeepLinearNetwork:
             W.flags.writeable = False
         object.__setattr__(self, "weights", tuple(weights))
 
+    def __setstate__(self, state: dict[str, tuple[Array, ...]]) -> None:
+        """Read-only after copying and pickling, too."""
+        for W in state["weights"]:
+            W.flags.writeable = False
+        object.__setattr__(self, "weights", state["weights"])
+
     @property
     def widths(self) -> tuple[int, ...]:
         r"""The widths :math:`(d_0,\dots,d_N)`."""
@@ -143,12 +149,17 @@ def layer_gradient_derivatives(weights: Sequence[Array], prefixes: Sequence[Arra
 
 
 def multipliers(x: Array, depth: int) -> Array:
-    r"""The sums :math:`\sum_jx_a^{N-j}x_b^{j-1}=(x_a^N-x_b^N)/(x_a-x_b)` without cancellation, for a vector ``x >= 0``."""
-    large, small = np.maximum.outer(x, x), np.minimum.outer(x, x)
-    d = np.divide(large - small, large, out=np.zeros_like(large), where=large > 0)
-    with np.errstate(divide="ignore"):
-        geometric = np.divide(-np.expm1(depth * np.log1p(-d)), d, out=np.full_like(d, depth), where=d > 0)
-    return large ** (depth - 1) * geometric
+    r"""The sums :math:`S_N=\sum_jx_a^{N-j}x_b^{j-1}=(x_a^N-x_b^N)/(x_a-x_b)` without cancellation, for a vector ``x >= 0``.
+
+    By doubling: :math:`S_{2m}=S_m(x_a^m+x_b^m)` and :math:`S_{m+1}=x_aS_m+x_b^m`.
+    """
+    sums, m = np.ones((x.size, x.size)), 1
+    for digit in f"{depth:b}"[1:]:
+        power = x**m
+        sums, m = sums * (power[:, None] + power), 2 * m
+        if digit == "1":
+            sums, m = x[:, None] * sums + x**m, m + 1
+    return sums
 
 
 def balanced_network(W: ArrayLike, widths: Iterable[int]) -> DeepLinearNetwork:
