@@ -60,12 +60,12 @@ def test_prop_output_noise(residual):
             # (c): a density if and only if the covariance is invertible
             if tau > 0:
                 assert np.linalg.eigvalsh(wide @ wide.T)[0] > 0.9 * tau
+            elif m < n:                                                  # tau > 0 is needed
+                assert np.linalg.eigvalsh(wide @ wide.T)[0] < 1e-12
     # independence is needed: with xi = z the covariance is (W + sqrt(tau) I)(W + sqrt(tau) I)^T
     W, tau = np.diag([1.0, 2.0]), 0.5
     dependent = (W + np.sqrt(tau) * np.eye(2)) @ (W + np.sqrt(tau) * np.eye(2)).T
     assert np.abs(dependent - (W @ W.T + tau * np.eye(2))).max() > 1
-    # tau > 0 is needed in (c): a single column has no density in the plane
-    assert np.linalg.matrix_rank(np.ones((2, 1)) @ np.ones((1, 2))) == 1
 
 
 def test_thm_smoothed_critical_points(residual):
@@ -123,6 +123,10 @@ def test_thm_smoothed_minimum(residual):
     equal = bw.BuresLoss(np.eye(2), 0.5)
     for W in (np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])):
         residual(abs(equal.value(W * np.sqrt(0.5)) - minimum(np.ones(2), 1, 0.5)), 1e-14)
+    # unique for lam_k <= tau, equal or not: every other matrix of rank one is worse than zero
+    for tau in (1.0, 1.5):
+        flat = bw.BuresLoss(np.eye(2), tau)
+        assert all(flat.value(lowest(rng, 2, 1, 2)) > flat.value(np.zeros((2, 2))) for _ in range(20))
     # (c): for lam_k <= tau rank-k matrices come as close as one likes and do not attain
     loss, best = bw.BuresLoss(np.diag([4.0, 1.0]), 2.0), minimum(np.array([4.0, 1.0]), 2, 2.0)
     gaps = [loss.value(np.diag([np.sqrt(2.0), e])) - best for e in (1e-1, 1e-2, 1e-3)]
@@ -329,6 +333,9 @@ def test_prop_smoothed_bounds(residual):
             for tau in (1e-3, 2.0):
                 change = bw.BuresLoss(target, tau).value(c * np.eye(n)) - plain.value(c * np.eye(n))
                 residual(abs(change - n * tau + 2 * (np.sqrt(c**2 + tau) - c) * trace), 1e-12)
+    # broken: for a target zero the last inequality of (c) is an equality
+    W, nothing = rng.standard_normal((3, 2)), np.zeros((3, 3))
+    residual(abs(bw.BuresLoss(nothing, 0.4).value(W) - bw.BuresLoss(nothing).value(W) - 3 * 0.4), 1e-13)
     # broken: with a c larger than the least singular value the left bound fails
     W, tau, target = np.diag([1.0, 0.0]), 0.01, bw.Covariance(np.eye(2))
     change = bw.BuresLoss(target, tau).value(W) - bw.BuresLoss(target).value(W)
@@ -429,6 +436,7 @@ def test_prop_critical_values_converge(residual):
                     expected = rest.sum() - 2 * np.sqrt(tau) * np.sqrt(rest).sum() + (n - len(J)) * tau
                     residual(abs(value - expected), 1e-12)
                     residual(value - rest.sum(), 1e-12)
+                    assert len(J) == n or value < rest.sum()             # strictly decreasing, from its limit
                     limit = (target.eigenvectors[:, list(J)] * np.sqrt(lam[list(J)])) @ V[:, :len(J)].T
                     bound = np.sqrt(tau * sum(tau / lam[i] for i in J)) if J else 0.0
                     residual(np.linalg.norm(W - limit) - bound, 1e-13)    # sqrt(lam) - sqrt(lam - tau) <= tau / sqrt(lam)
@@ -455,6 +463,10 @@ def test_prop_too_much_smoothing(residual):
                     W = (U * np.maximum(s, c)) @ Vt
                     if tau >= lam[-1]:
                         residual(bound - np.sum(loss.gradient(W)**2), 1e-12)
+            if tau >= lam[-1]:                                           # the flow leaves it, not later than proved
+                latest = loss.value(np.eye(n)) / bound
+                flow = bw.gradient_flow(np.eye(n), loss, np.linspace(0, latest, 9))
+                assert flow.singular_values.min() < c
             if tau < lam[-1]:                                            # a critical point with c^2 = lam_n - tau
                 W, _ = critical(rng, target, tuple(range(n)), n, tau)
                 residual(np.abs(loss.gradient(W)).max(), 1e-12)

@@ -52,7 +52,7 @@ def test_lem_layer_bound(residual):
 
 def test_prop_flow_exists(residual):
     rng = np.random.default_rng(82)
-    for target in targets(rng):
+    for target in [*targets(rng), *SINGULAR]:
         n = target.dim
         for widths in [(n,), (1, n + 1), (n, 2, n)]:
             widths = (*widths, n)
@@ -108,7 +108,7 @@ def test_prop_aligned_flow(residual):
                 flow = bw.end_to_end_flow((Omega[:, :p] * s0) @ V.T, bw.BuresLoss(target, tau), depth, t, **FINE)
                 residual(np.abs(flow.end_to_end - (Omega[:, :p] * modes[:, None, :]) @ V.T).max(), 1e-7)
                 goal = np.sqrt(np.maximum(lam[:p] - tau, 0))
-                assert (np.abs(np.diff(np.abs(modes - goal), axis=0)) >= 0).all()
+                assert ((modes - goal) * (s0 - goal) >= -1e-10).all()  # does not cross it
                 assert (np.diff(np.abs(modes - goal), axis=0) <= 1e-12).all()  # monotone towards the goal
         if n > 1:  # tau = 0 with a true bottleneck k = p < n, all layers integrated
             s0, V = rng.uniform(0.3, 1.5, n - 1), np.eye(n + 1)[:, :n - 1]
@@ -123,6 +123,9 @@ def test_prop_aligned_flow(residual):
             residual(np.abs((s - s0) / speed + 4 * depth * s0 ** (3 - 2 / depth) * (s0**2 - lam)).max(), 1e-4)
     s = bw.aligned_flow(0.1, 2.0, 2, t)  # logistic, by hand
     residual(np.abs(s - np.sqrt(2) / (1 + (np.sqrt(2) / 0.1 - 1) * np.exp(-4 * np.sqrt(2) * t))).max(), 1e-14)
+    far = bw.aligned_flow([0.1, 1.5, 0.1], [2.0, 0.5, 0.3], 3, 400.0, tau=0.4)  # the last goal is zero: algebraic decay
+    residual(np.abs(far[:2] - np.sqrt([1.6, 0.1])).max(), 1e-9)
+    assert 0 < far[2] < 0.1
     # broken: from a start that is not aligned the singular values interact
     W0 = np.array([[0.8, 0.6], [-0.6, 0.8]]) @ np.diag([1.5, 0.2])
     flow = bw.end_to_end_flow(W0, bw.BuresLoss(np.diag([4.0, 0.1])), 2, [0.0, 0.3])
@@ -174,6 +177,11 @@ def test_prop_margin(residual):
             W = target.eigenvectors * np.append(np.sqrt(lam[:-1] - tau), c)
             residual(abs(loss.value(W) - loss.value(W0)), 1e-13)
             residual(abs(c - np.linalg.svd(W)[1][-1]), 1e-13)
+            n = target.dim  # no margin with fewer columns than rows, or with tau above lam_n
+            for W, level in [(0.9 * target.eigenvectors[:, :n - 1] * np.sqrt(lam[:n - 1]), tau), (W, 1.1 * lam[-1])]:
+                if W.shape[1]:
+                    with pytest.raises(ValueError, match="margin"):
+                        bw.deficiency_margin(W, target, tau=level)
     # broken: without the margin a smaller loss can come with a smaller rank
     target = bw.Covariance(np.diag([4.0, 0.1]))
     loss, W0, W = bw.BuresLoss(target), np.diag([1.0, 0.3]), np.diag([2.0, 0.0])
