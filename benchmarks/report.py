@@ -218,8 +218,8 @@ def losses(results: dict, what: str, tau: float, *, threads: int = 1, part: str 
 
 def stacks(results: dict, threads: int = 1) -> str:
     rows = select(results, "stacks", threads=threads)
-    return by_contestant(results, rows, ["", *(WHATS[row["what"]] + (", τ = 0.1" if row["tau"] else "")
-                                                for row in rows)])
+    return by_contestant(results, rows, ["contestant", *(WHATS[row["what"]] + (", τ = 0.1" if row["tau"] else "")
+                                                        for row in rows)])
 
 
 def scale(results: dict, what: str, threads: int = 1) -> str:
