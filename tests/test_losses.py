@@ -310,6 +310,11 @@ def test_frobenius_gradient_passes_the_check(m):
         == pytest.approx(2.0, abs=0.1)
 
 
+def test_the_check_at_a_value_near_zero():
+    """Where ``tau`` is the eigenvalue the loss is 1e-12 of its terms, and is known to EPS times these only."""
+    assert check_gradient(BuresLoss([[1e12]], 1e12), [[1778.0]]) == pytest.approx(2.0, abs=0.1)
+
+
 class WrongGradient(BuresLoss):
     def gradient(self, W):
         return 1.001 * super().gradient(W)
