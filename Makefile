@@ -8,7 +8,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help env book pdf zip test test-nightly check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
+.PHONY: help env book pdf zip test test-nightly test-portability check-pages notebooks test-notebooks lab refresh ledger experiments bench clean \
         classroom release validate grade feedback test-classroom rehearse
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make zip      the built book, and its PDF if there is one, as one zip file that opens without a network"
 	@echo "make test     run every test: library, statements, pages, notebooks"
 	@echo "make test-nightly  the property tests of the library with 10,000 new random inputs each (an hour)"
+	@echo "make test-portability  the tests of the library on other processors, packages and Pythons (an hour; NOTEBOOKS=1: chapters too)"
 	@echo "make check-pages  try every built page in a browser (needs chromium, nodejs, npm)"
 	@echo "make notebooks  the chapters as plain notebooks, with and without solutions, and a zip of each"
 	@echo "make test-notebooks  run the plain notebooks in a new environment (needs a network)"
@@ -58,6 +59,9 @@ test: env
 test-nightly: env
 	@echo "Running the property tests on 10,000 random inputs each (an hour) ..."
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto --maxprocesses=4 -q $(wildcard tests/test_laws_*.py)
+
+test-portability: env
+	@$(BIN)/python tools/portability.py $(if $(NOTEBOOKS),--notebooks)
 
 check-pages:
 	@test -f _build/html/index.html || $(MAKE) --no-print-directory book
@@ -129,5 +133,5 @@ rehearse: classroom
 	@$(BIN)/python tests/classroom/rehearsal.py $(SET)
 
 clean:
-	rm -rf _build build tools/pages/node_modules .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV) .venv-bench
+	rm -rf _build build tools/pages/node_modules .pytest_cache .hypothesis .ready bwlib.egg-info $(VENV) .venv-bench .venv-portability
 	find . -name __pycache__ -prune -exec rm -rf {} +
