@@ -93,7 +93,7 @@ def training_rows(problems: list[list], seeds: int = 0, steps: int = 0) -> list[
     rows = []
     for n, depth in problems:
         target, weights = cases.layers(n, depth, seeds=seeds)
-        number = steps or (600 // n if seeds else 400 if n < 100 else max(60 // depth, 3))
+        number = steps or (2000 // n if seeds else 400 if n < 100 else 30 if depth < 100 else 10)
         calls = peers.prepared(chosen(training.TRAINERS), "train", target, weights, number)
         rows.append({"n": n, "depth": depth, "seeds": seeds, **compared(calls, unit=number * max(seeds, 1))})
     return rows
