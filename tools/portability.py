@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".venv-portability"
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
-NEEDED = ("numpy", "scipy", "matplotlib", "joblib", "tqdm", "hypothesis", "mpmath", "pytest", "pillow", "beautifulsoup4")
+NEEDED = ("numpy", "scipy", "matplotlib", "joblib", "tqdm", "hypothesis", "mpmath", "pytest", "pillow", "beautifulsoup4", "nbformat")
 KERNELS = {"Prescott": "sse3", "Haswell": "avx2", "Zen": "avx2", "SkylakeX": "avx512f"}  # and what they need
 OF_THE_LIBRARY = {"any_array", "bad_input", "interactive", "large"}  # beside the tests of single modules, and the laws
 
@@ -63,11 +63,12 @@ def environment(python: str, *, oldest: bool) -> str:
     program = folder / "bin" / "python"
     wanted = [line.split("==")[0] for line in pinned()] if oldest else pinned()
     constraints = ["-c", str(ROOT / "constraints-oldest.txt")] if oldest else []
-    if not (folder / "ready").exists():
+    stamp, state = folder / "ready", "\n".join([*wanted, *constraints])
+    if not stamp.exists() or stamp.read_text() != state:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", folder], check=True)
         subprocess.run([program, "-m", "pip", "install", "-q", *wanted, *constraints], check=True)
-        (folder / "ready").touch()
+        stamp.write_text(state)
     return str(program)
 
 
