@@ -153,7 +153,7 @@ def test_laws_of_the_mode_rates(data, target, depth):
     rank = data.draw(st.integers(1, target.dim))
     lam = target.eigenvalues
     inside, outside = mode_rates(target, rank, depth)
-    assert np.array_equal(inside, inside.T) and (inside > 0).all() and (outside >= 0).all()
+    assert (np.abs(inside - inside.T) <= 10 * depth * EPS * inside).all() and (inside > 0).all() and (outside >= 0).all()
     slowest = bottleneck_rate(target, rank, depth)
     assert slowest == pytest.approx(2 * min(inside.min(), outside.min(initial=np.inf)), rel=1e-12)
     if rank < target.dim:
