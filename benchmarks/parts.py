@@ -63,16 +63,22 @@ def peer_rows() -> list[dict]:
 def loss_rows(what: str, problems: list[list], kinds: Iterable[str] = (), stack: int = 0) -> list[dict]:
     """Compare contestants on problems (n, k, tau, near); ``what`` is "value" or "value_and_gradient".
 
-    A peer that needs more than ``LONGEST`` seconds for one call takes no part in the problems that follow.
+    A peer that needs more than ``LONGEST`` seconds for one call, or to prepare it, takes no part in the problems that
+    follow.
     """
     contestants, rows, slow = chosen(peers.CONTESTANTS, kinds), [], []
     for n, k, tau, near in problems:
-        calls = peers.prepared(contestants, what, cases.problem(n, k, tau, stack=stack, near=near))
+        problem, calls, preparation = cases.problem(n, k, tau, stack=stack, near=near), {}, {}
+        for c in contestants:
+            start = time.perf_counter()
+            calls |= peers.prepared([c], what, problem)
+            preparation[c.name] = time.perf_counter() - start
         row = {"what": what, "n": n, "k": k, "tau": tau, "near": near, "stack": stack, **compared(calls)}
         rows.append(row)
         measured = row["contestants"]
         row["contestants"] = measured | {name: {"slow": True} for name in slow}
-        slow += [c.name for c in contestants if c.kind not in ("bwlib", "floor") and is_slow(measured.get(c.name, {}))]
+        slow += [c.name for c in contestants if c.kind not in ("bwlib", "floor")
+                 and (preparation[c.name] > LONGEST or is_slow(measured.get(c.name, {})))]
         contestants = [c for c in contestants if c.name not in slow]
     return rows
 
