@@ -419,7 +419,7 @@ def check_gradient(loss: Loss, W: ArrayLike, *, rng: np.random.Generator | int =
     values = np.array([loss.value(W + h * D) for h in steps])
     remainders = np.abs(values - value - steps * slope)
     clear = remainders > 1e5 * EPS * (np.abs(values) + abs(value) + steps * abs(slope) + np.finfo(float).tiny)
-    clear &= remainders > 4 * remainders[-3:].max()  # where a small loss is known less well than to ``EPS``
+    clear &= remainders > 4 * remainders[-3:].max()  # a small loss has larger relative errors
     clear &= np.cumprod(clear).astype(bool)
     if clear.sum() < 3:
         return float("inf")
