@@ -178,7 +178,8 @@ async function moveTo(tab, figure, index) {
 
 async function themes(tab, page) {
   for (const mode of ["dark", "light", "auto"]) {
-    await tab.click(".theme-switch-button");
+    await tab.focus(".theme-switch-button");
+    await tab.keyboard.press("Enter");
     const now = await tab.evaluate(() => questions.theme());
     if (now.mode !== mode || now.bright !== (mode !== "dark")) page.add("theme", "page", `${mode} shows ${JSON.stringify(now)}`);
     if (mode !== "auto") page.addAll(`contrast, ${mode}`, await tab.evaluate(() => questions.faint()));
