@@ -116,7 +116,7 @@ def without_folders(text: str) -> str:
     return re.sub(r"\s*\(?(?:/[\w.+-]+){2,}\)?", "", text)
 
 
-def fresh(arguments: list[str], *, threads: int = 1, limit: float = 3 * 3600, **settings: str) -> str:
+def fresh(arguments: list[str], *, threads: int = 1, limit: float = 1200, **settings: str) -> str:
     """What a new Python process prints; an error if it takes more than ``limit`` seconds."""
     environment = dict(os.environ, PYTHONHASHSEED="0", PYTHONWARNINGS="ignore", JAX_PLATFORMS="cpu",
                        **dict.fromkeys(THREAD_SETTINGS, str(threads)), **settings)
