@@ -146,13 +146,15 @@ def machine(results: dict) -> str:
 
 
 def rounds(results: dict) -> str:
-    """How often was measured; a warning if it was less than the command does."""
-    most = max(entry["seconds"]["runs"] for part in COMPARISONS for row in results[part]["rows"]
-               for entry in row["contestants"].values() if "seconds" in entry)
-    if most >= ROUNDS:
-        return f"Every comparison has up to {most} rounds; who is slow takes part in fewer."
-    return (f"**A provisional measurement**: {most} rounds instead of {ROUNDS}, with shorter limits and some smaller sizes, "
-            f"on a machine that had other work to do. The tables show how the page will look; only the errors are final.")
+    """How often was measured; a warning about parts with fewer rounds than the command makes."""
+    most = {part: max(entry["seconds"]["runs"] for row in results[part]["rows"]
+                      for entry in row["contestants"].values() if "seconds" in entry) for part in COMPARISONS}
+    few = [part for part in COMPARISONS if most[part] < ROUNDS]
+    if not few:
+        return f"Every comparison has up to {ROUNDS} rounds; who is slow takes part in fewer."
+    return (f"**Provisional: {', '.join(few)}.** These parts had at most {max(most[part] for part in few)} rounds instead of "
+            f"{ROUNDS}, with shorter limits, on a machine that had other work to do; their ratios say little. "
+            f"The other parts and the errors are final.")
 
 
 def contestants(results: dict) -> str:
