@@ -153,8 +153,7 @@ def rounds(results: dict) -> str:
     if not few:
         return f"Every comparison has up to {ROUNDS} rounds; who is slow takes part in fewer."
     return (f"**Provisional: {', '.join(few)}.** These parts had at most {max(most[part] for part in few)} rounds instead of "
-            f"{ROUNDS}, with shorter limits, on a machine that had other work to do; their ratios say little. "
-            f"The other parts and the errors are final.")
+            f"{ROUNDS}, with shorter limits, on a machine that had other work to do; their ratios say little.")
 
 
 def contestants(results: dict) -> str:
