@@ -54,12 +54,12 @@ def singular_values(X: Array) -> Array:
     return s
 
 
-def gram(Y: Array) -> Array:
-    """``Y @ Y.T``; of a single matrix the upper triangle."""
+def gram(Y: Array, D: Array) -> Array:
+    """``Y @ Y.T + D`` for a diagonal ``D``; of a single matrix ``Y`` the upper triangle."""
     if Y.ndim > 2:
-        return Y @ Y.mT
+        return Y @ Y.mT + D
     y, transposed = _operand(Y)
-    return scipy.linalg.blas.dsyrk(1.0, y, trans=transposed)
+    return scipy.linalg.blas.dsyrk(1.0, y, 1.0, _operand(D)[0], trans=transposed)
 
 
 def eigh(M: Array) -> tuple[Array, Array]:
@@ -87,6 +87,11 @@ def squares(X: Array) -> float | Array:
         return np.einsum("...ij,...ij->...", X, X)
     x = X.ravel(order="K")
     return scipy.linalg.blas.ddot(x, x)
+
+
+def ends(mu: Array) -> tuple[float | Array, float | Array]:
+    """The first and the last numbers along the last axis."""
+    return (mu[..., 0], mu[..., -1]) if mu.ndim > 1 else (mu[0], mu[-1])
 
 
 def total(s: Array) -> float | Array:

@@ -34,11 +34,12 @@ def real_array(x: ArrayLike, name: str, *, finite: bool = True) -> Array:
         raise TypeError(f"{name} must be a rectangular array of real numbers; {error}") from None
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold real numbers (integers or floats), got dtype {raw.dtype}")
-    with np.errstate(over="ignore"):
-        array = np.asarray(raw, dtype=np.float64, order="C")
-    if finite and not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite entries "
-                         f"among {array.size}")
+    if raw.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            raw = raw.astype(np.float64)
+    array = np.asarray(raw, dtype=np.float64, order="C")
+    if finite and (bad := array.size - np.count_nonzero(np.isfinite(array))):
+        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite entries among {array.size}")
     return array
 
 

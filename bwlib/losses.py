@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from . import _validate as check
 from ._validate import EPS, Array
-from ._lapack import Multiplier, dot, eigh, eigvalsh, gram, singular_values, squares, svd, total
+from ._lapack import Multiplier, dot, eigh, eigvalsh, ends, gram, singular_values, squares, svd, total
 from .covariance import Covariance, as_covariance
 from .distance import FAR, factor_distance, near_distance, out_of_reach
 from .rational import inverse_root, root_update
@@ -181,7 +181,7 @@ class BuresLoss(Loss):
         size = squares(W)
         if not self._has_good_roots(W, size):
             return self._value_by_svd(W)
-        value, is_right = self._trace_form(size, eigvalsh(self._gram(self._times.transposed(W))))
+        value, _, is_right = self._trace_form(size, eigvalsh(gram(self._times.transposed(W), self._smoothing)))
         return self._completed(W, [value], is_right, lambda W: [self._value_by_svd(W)])[0]
 
     def _value_by_svd(self, W: Array) -> Array:
@@ -207,22 +207,21 @@ class BuresLoss(Loss):
         if not self._has_good_roots(W, size):
             return self._value_and_gradient_by_svd(W)
         Y = self._times.transposed(W)
-        mu, P = eigh(self._gram(Y))
-        value, is_right = self._trace_form(size, mu)
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # where it is not right
-            residual = self._times.residual(W, dot(P / np.sqrt(np.abs(mu))[..., None, :], dot(P.mT, Y)))
-            residual *= 2
+        mu, P = eigh(gram(Y, self._smoothing))
+        value, root, is_right = self._trace_form(size, mu)
+        residual = self._times.residual(W, dot(P / root[..., None, :], dot(P.mT, Y)))
+        residual *= 2
         return self._completed(W, [value, residual], is_right, self._value_and_gradient_by_svd)
 
     def _has_good_roots(self, W: Array, size: Array) -> bool:
-        r"""Whether to take the eigenvalues of ``_gram``, for ``size`` the squared norm of ``W``.
+        r"""Whether to take the eigenvalues of :math:`F^\top(WW^\top+\tau I)F`, for ``size`` the squared norm of ``W``.
 
         They have errors of ``EPS`` times the largest one.  That gives the gradient an error of at most :math:`\sqrt q`
         times that of the SVD of :math:`F^\top\widehat W`, where :math:`q` is the largest one divided by
-        :math:`\tau\lambda_1`: it is kept below 1000.  A single small matrix has its SVD as fast.
+        :math:`\tau\lambda_1`: it is kept below 1000.
         """
-        r = self._F.shape[1]
-        return self.tau > 0 and (r >= 16 or W.ndim > 2) and self._largest < 1e200 and np.max(size) <= 1000 * r * self.tau
+        return (self.tau > 0 and self._largest < 1e150
+                and (size if W.ndim == 2 else size.max()) <= 1000 * self._F.shape[1] * self.tau)
 
     @cached_property
     def _largest(self) -> float:
@@ -230,27 +229,22 @@ class BuresLoss(Loss):
 
     @cached_property
     def _smoothing(self) -> Array:
-        return self.tau * self.target.eigenvalues[:self._F.shape[1]]
+        r"""The matrix :math:`\tau F^\top F`: diagonal."""
+        return np.diag(self.tau * self.target.eigenvalues[:self._F.shape[1]])
 
-    def _gram(self, Y: Array) -> Array:
-        r"""The matrix :math:`F^\top(WW^\top+\tau I)F`, for :math:`Y=F^\top W`; its upper triangle."""
-        M = gram(Y)
-        diagonal = np.einsum("...ii->...i", M)
-        diagonal += self._smoothing
-        return M
-
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
-    def _trace_form(self, size: Array, mu: Array) -> tuple[Array, np.ndarray]:
-        """The value from the eigenvalues of ``_gram``; and whether they are good enough for it and for the gradient.
+    def _trace_form(self, size: Array, mu: Array) -> tuple[Array, Array, np.ndarray]:
+        r"""The value from the eigenvalues of :math:`F^\top(WW^\top+\tau I)F`; their roots; and whether they are good
+        enough for the value and for the gradient.
 
         Their errors move the value by ``EPS * mu[-1] * sum(mu**-0.5)`` at most, as a rule by a tenth of that.
         """
-        traces, least, most = size + self._trace, mu[..., 0], mu[..., -1]
-        root = np.sqrt(np.abs(mu))
+        traces, (least, most) = size + self._trace, ends(mu)
+        allowed = 1e-10 * most + 1e-280
+        root = np.sqrt(np.maximum(mu, allowed if mu.ndim == 1 else allowed[..., None]))
         value = traces - 2 * total(root)
-        is_right = ((value > FAR * traces) & (least > 1e-10 * most) & (1e-280 < least) & (most <= self._largest)
+        is_right = ((value > FAR * traces) & (least > allowed) & (most <= self._largest)
                     & (most * total(1 / root) < 150 * traces))
-        return value + self._beyond, is_right
+        return value + self._beyond, root, is_right
 
     def _completed(self, W: Array, found: list[Array], is_right: np.ndarray, by_svd: Callable) -> Sequence[Array]:
         """What was found, where it is right, and what the SVD says elsewhere."""
