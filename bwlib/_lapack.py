@@ -23,6 +23,11 @@ def dot(A: Array, B: Array) -> Array:
     return scipy.linalg.blas.dgemm(1.0, a, b, trans_a=trans_a, trans_b=trans_b)
 
 
+def symmetric_dot(M: Array, X: Array) -> Array:
+    """``M @ X`` of single matrices in Fortran order, from the upper triangle of ``M``."""
+    return scipy.linalg.blas.dsymm(1.0, M, X)
+
+
 def product_into(out: Array, A: Array, B: Array) -> Callable[[], Array]:
     """A call that writes ``A @ B`` into ``out``, of contiguous matrices: for products that come again and again."""
     if out.ndim > 2:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from . import _validate as check
 from ._validate import EPS, Array
-from ._lapack import Multiplier, dot, eigh, eigvalsh, ends, gram, singular_values, squares, svd, total
+from ._lapack import Multiplier, dot, eigh, eigvalsh, ends, gram, singular_values, squares, svd, symmetric_dot, total
 from .covariance import Covariance, as_covariance
 from .distance import FAR, factor_distance, near_distance, out_of_reach
 from .rational import inverse_root, root_update
@@ -97,7 +97,8 @@ class BuresLoss(Loss):
 
     :math:`Q=\mathrm{polar}(F^\top\widehat W)` and :math:`Q_W` its first :math:`m` columns.  No n x n array is needed beside
     ``F``.  For :math:`\tau>0` and few columns in many dimensions :math:`Q_W` comes from the method of
-    :mod:`bwlib.rational`, which is as accurate and spares the decomposition of an :math:`r\times(m+r)` matrix.
+    :mod:`bwlib.rational`, which is as accurate and spares the decomposition of an :math:`r\times(m+r)` matrix; else from
+    the eigenvalues of :math:`F^\top\widehat W\widehat W^\top F`, and where their errors matter from an SVD.
 
     For :math:`\tau>0` the loss is smooth everywhere.  For :math:`\tau=0` it has kinks where
     :math:`F^\top W` loses rank: there the gradient uses the compact polar factor (the Riemannian gradient on matrices
@@ -182,7 +183,8 @@ class BuresLoss(Loss):
         if not self._has_good_roots(W, size):
             return self._value_by_svd(W)
         value, _, is_right = self._trace_form(size, eigvalsh(gram(self._times.transposed(W), self._smoothing)))
-        return self._completed(W, [value], is_right, lambda W: [self._value_by_svd(W)])[0]
+        otherwise = self._value_and_gradient if W.ndim == 2 else lambda W: [self._value_by_svd(W)]
+        return self._completed(W, [value], is_right, otherwise)[0]
 
     def _value_by_svd(self, W: Array) -> Array:
         traces = squares(W) + self._trace
@@ -209,7 +211,10 @@ class BuresLoss(Loss):
         Y = self._times.transposed(W)
         mu, P = eigh(gram(Y, self._smoothing))
         value, root, is_right = self._trace_form(size, mu)
-        residual = self._times.residual(W, dot(P / root[..., None, :], dot(P.mT, Y)))
+        Z = dot(P / root[..., None, :], dot(P.mT, Y))
+        residual = self._times.residual(W, Z)
+        if W.ndim == 2 and not is_right:
+            value, is_right = self._near_value_from_roots(residual, Z, root, P)
         residual *= 2
         return self._completed(W, [value, residual], is_right, self._value_and_gradient_by_svd)
 
@@ -246,12 +251,12 @@ class BuresLoss(Loss):
                     & (most * total(1 / root) < 150 * traces))
         return value + self._beyond, root, is_right
 
-    def _completed(self, W: Array, found: list[Array], is_right: np.ndarray, by_svd: Callable) -> Sequence[Array]:
-        """What was found, where it is right, and what the SVD says elsewhere."""
+    def _completed(self, W: Array, found: list[Array], is_right: np.ndarray, otherwise: Callable) -> Sequence[Array]:
+        """What was found, where it is right, and what another method says elsewhere."""
         if W.ndim == 2:
-            return found if is_right else by_svd(W)
+            return found if is_right else otherwise(W)
         if not is_right.all():
-            for whole, part in zip(found, by_svd(W[~is_right])):
+            for whole, part in zip(found, otherwise(W[~is_right])):
                 whole[~is_right] = part
         return found
 
@@ -294,15 +299,35 @@ class BuresLoss(Loss):
             value = squares(residual) + self.tau * squares(np.eye(r) - T)
         return value + self._beyond, 2 * residual
 
+    def _near_value_from_roots(self, residual: Array, Z: Array, root: Array, P: Array) -> tuple[float, bool]:
+        r"""The value as a sum of squares, from the eigenvalues of :math:`M=F^\top\widehat W\widehat W^\top F`; is it right?
+
+        Errors of the root :math:`S` of :math:`M` give :math:`Q=S^{-1}F^\top\widehat W` a defect :math:`D=QQ^\top-I`.
+        Then :math:`\|\widehat W-FQ\|_F^2+\operatorname{tr}D(S-F^\top F)` is the value but for terms of second order, at
+        most :math:`\tfrac14\operatorname{tr}D^2S`.
+        """
+        lam = self.target.eigenvalues[:len(root)]
+        N = dot(P / root, P.T * np.sqrt(self.tau * lam))
+        D = gram(N, gram(Z, -np.eye(len(root))))
+        DP = symmetric_dot(D, P)
+        change = np.vdot(DP, P * root) - np.vdot(D.diagonal(), lam)
+        value = squares(residual) + self._noise_residual(N) + change
+        is_right = (root[-1] ** 2 <= self._largest and value > 0
+                    and np.vdot(DP, DP * root) <= EPS * np.sqrt(self._trace) * np.sqrt(value))
+        return value + self._beyond, is_right
+
     def _near_value(self, residual: Array, U: Array, Vt: Array) -> Array:
         """The value as a sum of squares, which does not cancel."""
         m = residual.shape[-1]
         if self.tau == 0.0:
             reach = 0.0 if m >= U.shape[-2] else out_of_reach(self._F, U, dot(self._F, U))
             return squares(residual) + reach
-        r = len(self._noise)
-        lam = np.sqrt(self.target.eigenvalues[:r, None])
-        return squares(residual) + squares(np.sqrt(self.tau) * np.eye(r) - lam * dot(U, Vt[..., m:]))
+        return squares(residual) + self._noise_residual(dot(U, Vt[..., m:]))
+
+    def _noise_residual(self, N: Array) -> Array:
+        r"""The part :math:`\|\sqrt\tau P-FN\|^2` of the value, for the last columns ``N`` of ``Q``."""
+        r = N.shape[-1]
+        return squares(np.sqrt(self.tau) * np.eye(r) - np.sqrt(self.target.eigenvalues[:r, None]) * N)
 
     def _hessian_vector_product(self, W: Array, Z: Array, rank: int) -> Array:
         m, M = W.shape[-1], self._product(W)

@@ -420,7 +420,7 @@ def test_a_stack_of_near_and_far_points_and_kinks_equals_the_loop(tau):
 @pytest.mark.parametrize("k", [20, 4])
 @pytest.mark.parametrize("tau", [1e-12, 1e-3, 0.1, 2.0])
 def test_eigenvalues_stand_in_for_the_svd_where_they_are_good_enough(k, tau):
-    """From 16 dimensions on, and in stacks: far from the minimum, near it, and with a target of condition 1e12."""
+    """One by one and in stacks: far from the minimum, near it, and with a target of condition 1e12."""
     for lam in (np.linspace(1, 5, 20), np.logspace(0, -12, 20)):
         loss = BuresLoss(Covariance.from_spectrum(lam, rng=1), tau)
         target = loss.target
@@ -434,6 +434,24 @@ def test_eigenvalues_stand_in_for_the_svd_where_they_are_good_enough(k, tau):
                     assert abs(np.sqrt(x) - np.sqrt(exact)) <= 20 * EPS * norm
                 bound = 20 * EPS * np.linalg.norm(target.factor) * (1 + sensitivity(loss, W))
                 assert np.abs(gradient - exact_gradient).max() <= bound
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-6, 1e-10])
+def test_the_value_from_eigenvalues_near_the_minimum_against_mpmath(distance):
+    """Errors of the eigenvalues enter in second order: the value is as good as from the SVD."""
+    loss, rng = BuresLoss(Covariance.from_spectrum([5.0, 3.0, 2.0, 1.5, 1.0, 0.05], rng=2), 0.1), np.random.default_rng(3)
+    W = loss.target.leading(4) * np.sqrt(loss.target.eigenvalues[:4] - 0.1) + distance * rng.standard_normal((6, 4))
+    F = oracles.exact(loss.target.principal_factor)
+    exact = oracles.smoothed_loss(None, 0.1, oracles.exact(W), oracles.root(F * F.T))
+    mu, P = np.linalg.eigh(np.asarray(loss._F.T @ (W @ W.T + 0.1 * np.eye(6)) @ loss._F))
+    Z = (P / np.sqrt(mu)) @ P.T @ loss._F.T @ W
+    value, is_right = loss._near_value_from_roots(W - loss._F @ Z, Z, np.sqrt(mu), np.asfortranarray(P))
+    assert is_right
+    bound = 4 * EPS * (np.linalg.norm(W) + np.linalg.norm(loss._F))
+    for found in (value, loss.value(W), loss.value_and_gradient(W)[0]):
+        assert abs(np.sqrt(found) - mp.sqrt(exact)) <= bound
+    value, is_right = loss._near_value_from_roots(W - loss._F @ Z, Z, np.sqrt(mu) * (1 + 1e-6), np.asfortranarray(P))
+    assert not is_right
 
 
 def test_a_stack_of_points_and_the_zero_target():
