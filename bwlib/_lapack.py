@@ -24,8 +24,8 @@ def dot(A: Array, B: Array) -> Array:
 
 
 def symmetric_dot(M: Array, X: Array) -> Array:
-    """``M @ X`` of single matrices in Fortran order, from the upper triangle of ``M``."""
-    return scipy.linalg.blas.dsymm(1.0, M, X)
+    """``M @ X`` of single matrices in Fortran order, from the lower triangle of ``M``."""
+    return scipy.linalg.blas.dsymm(1.0, M, X, lower=True)
 
 
 def product_into(out: Array, A: Array, B: Array) -> Callable[[], Array]:
@@ -60,27 +60,30 @@ def singular_values(X: Array) -> Array:
 
 
 def gram(Y: Array, D: Array) -> Array:
-    """``Y @ Y.T + D`` for a diagonal ``D``; of a single matrix ``Y`` the upper triangle."""
+    """``Y @ Y.T + D`` for a diagonal ``D``; of a single matrix ``Y`` the lower triangle."""
     if Y.ndim > 2:
         return Y @ Y.mT + D
     y, transposed = _operand(Y)
-    return scipy.linalg.blas.dsyrk(1.0, y, 1.0, _operand(D)[0], trans=transposed)
+    return scipy.linalg.blas.dsyrk(1.0, y, 1.0, _operand(D)[0], trans=transposed, lower=True)
 
 
 def eigh(M: Array) -> tuple[Array, Array]:
-    """Eigenvalues, ascending, and eigenvectors, from the upper triangle; a single matrix may be overwritten."""
+    """Eigenvalues, ascending, and eigenvectors, from the lower triangle; a single matrix may be overwritten."""
     if M.ndim > 2:
-        return np.linalg.eigh(M, "U")
-    return _symmetric(M, True)
+        return np.linalg.eigh(M)
+    return _checked(*scipy.linalg.lapack.dsyevd(M, lower=True, overwrite_a=True))
 
 
 def eigvalsh(M: Array) -> Array:
     """The eigenvalues, ascending; a single matrix may be overwritten."""
-    return np.linalg.eigvalsh(M, "U") if M.ndim > 2 else _symmetric(M, False)[0]
+    if M.ndim > 2:
+        return np.linalg.eigvalsh(M)
+    n = len(M)
+    room = 34 * n + 1 if n >= 100 else 2 * n + 1  # with more than the least, LAPACK works in blocks
+    return _checked(*scipy.linalg.lapack.dsyevd(M, compute_v=False, lower=True, lwork=room, overwrite_a=True))[0]
 
 
-def _symmetric(M: Array, vectors: bool) -> tuple[Array, Array]:
-    mu, P, info = scipy.linalg.lapack.dsyevd(M, compute_v=vectors, overwrite_a=True)
+def _checked(mu: Array, P: Array, info: int) -> tuple[Array, Array]:
     if info:
         raise np.linalg.LinAlgError("the eigendecomposition did not converge")
     return mu, P
