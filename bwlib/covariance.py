@@ -133,8 +133,9 @@ class Covariance:
             raise ValueError(f"F must have singular values whose squares are finite, got {s.max():.3g}")
         Sigma = object.__new__(cls)
         Sigma._set(shape=(*lam.shape, lam.shape[-1]), is_thin=U.shape[-1] < lam.shape[-1], _is_definite=False)
-        Sigma._keep(eigenvalues=lam, _axes=U)
-        Sigma._keep(factor=Sigma.principal_factor)
+        r = max(int(np.count_nonzero(s, axis=-1).max()), 1)
+        factor = U[..., :r] * s[..., None, :r]  # not from the eigenvalues: squares of tiny numbers underflow
+        Sigma._keep(eigenvalues=lam, _axes=U, factor=factor, principal_factor=factor)
         return Sigma
 
     @classmethod

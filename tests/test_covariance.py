@@ -304,6 +304,12 @@ def test_a_factor_whose_squares_overflow():
         Covariance.from_factor([[2e160], [0.0]])
 
 
+def test_a_tiny_factor_keeps_its_small_singular_values():
+    """Their squares are subnormal numbers, or zero."""
+    F = Covariance.from_factor(1e-151 * np.diag([1.0, 1e-10, 1e-15])[:, :2]).factor
+    assert np.linalg.svd(F * 1e151, compute_uv=False) == pytest.approx([1.0, 1e-10], rel=1e-15)
+
+
 def test_a_covariance_given_by_a_factor_is_frozen_too():
     given_factor = random_matrix(4, 2, 2, 0)
     Sigma = Covariance.from_factor(given_factor)
