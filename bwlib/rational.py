@@ -114,7 +114,8 @@ def inverse_root_nodes(a: float, b: float, nodes: int | None = None) -> tuple[Ar
     :math:`t=\sqrt a\,\mathrm{sc}(u,k')` with the Jacobi function of complementary modulus :math:`k'=\sqrt{1-a/b}`, at the
     midpoints of ``nodes`` intervals of :math:`[0,K']`; by default as many as rounding accuracy needs.  The function is
     a quotient of theta series in the small nome :math:`e^{-\pi K'/K}`, on the lower half; :math:`t\mapsto\sqrt{ab}/t` gives
-    the upper half.
+    the upper half.  For ``b < 4 * a`` the nodes are those of the interval up to ``4 * a``, and the error bound of the module
+    is meant for that one.
 
     Examples
     --------
