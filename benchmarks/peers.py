@@ -207,7 +207,10 @@ class Geomstats(TorchLibrary):
 
 
 class OttJax(Library):
-    """The cost function Bures of ott-jax, compiled."""
+    """The cost function Bures of ott-jax, compiled.
+
+    Its gradient calls back into Python, and for a stack such calls can wait for each other for ever: left out.
+    """
 
     name, modules = "ott-jax", ("jax", "ott.geometry.costs")
 
@@ -220,6 +223,8 @@ class OttJax(Library):
         return compiled(self._loss(problem), problem.W)
 
     def value_and_gradient(self, problem):
+        if problem.W.ndim > 2:
+            raise NotImplementedError
         return compiled(load("jax").value_and_grad(self._loss(problem)), problem.W)
 
     def squared_distance(self, S, S0):

@@ -9,13 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from bwlib import plotting
+from bwlib.rational import inverse_root_nodes
 
+from . import cases
 from .timing import ROUNDS
 
 RESULTS = Path(__file__).resolve().parent / "results" / "measurements.json"
 RIGHT = 1e-6  # the largest relative difference from bwlib with which an answer counts as right
 COMPARISONS = ("loss", "near", "stacks", "scale", "training", "ensembles")
 PEERS = ("library", "by hand", "public code")
+WHY = {
+    "loss": "all call the same routines of LAPACK; the difference is the check of the input, a call more or less, and "
+            "the build of OpenBLAS that the routine comes from",
+    "near": "the rivals take a difference of traces, which has lost digits here; `bwlib` a sum of squares, for which it "
+            "needs eigenvectors or singular vectors",
+    "stacks": "all loop over the same small decompositions; the difference is the few calls around the loop",
+    "scale": "",
+    "training": "at n = 20 a compiled loop saves the time between the calls; at n = 200 the matrix products decide, and the "
+                "BLAS of PyTorch is faster than OpenBLAS",
+    "ensembles": "all loop over the same small SVDs; what is between them is compiled by jax, and a dozen calls of NumPy here",
+}
 WHATS = {"value": "value", "value_and_gradient": "value and gradient", "squared_distances": "distance of matrices"}
 
 
@@ -162,14 +175,10 @@ def contestants(results: dict) -> str:
                   for row in results["peers"]["rows"] if row["kind"] != "floor"], align="---")
 
 
-def races(results: dict) -> list[tuple[float, str, dict]]:
+def races(results: dict, parts: Sequence[str] = COMPARISONS) -> list[tuple[float, str, dict]]:
     """For every comparison the fastest peer with a right answer: its ratio, its name and the row; the strongest rivals first."""
-    found = []
-    for part in COMPARISONS:
-        for row in results[part]["rows"]:
-            winner = fastest(results, row)
-            if winner:
-                found.append((winner[1], winner[0], row))
+    rows = [row for part in parts for row in results[part]["rows"]]
+    found = [(*winner[::-1], row) for row in rows if (winner := fastest(results, row))]
     return sorted(found, key=lambda race: race[0])
 
 
@@ -210,6 +219,42 @@ def behind(results: dict) -> str:
     lines = [[described(row), name, spread(row["contestants"][name]["ratio"])]
              for ratio, name, row in races(results) if ratio < 1]
     return table(["comparison", "fastest", "its time / ours"], lines, align="---") if lines else "Nowhere."
+
+
+def reasons(results: dict) -> str:
+    """For every part in how many comparisons a peer with a right answer is faster, by how much, and why."""
+    lines = []
+    for part in COMPARISONS:
+        ratios = [ratio for ratio, _, _ in races(results, [part])]
+        lost = [ratio for ratio in ratios if ratio < 1]
+        if lost:
+            lines.append([part, f"{len(lost)} of {len(ratios)}", f"{number(lost[0])} to {number(lost[-1])}", WHY[part]])
+    return table(["part", "slower in", "their time / ours", "why"], lines, align="---")
+
+
+def limits(results: dict) -> str:
+    """What stands between the measurements and the other aims that are missed."""
+    floors = [(row, quotient["median"]) for row in results["loss"]["rows"] if row["n"] >= 500 and (quotient := floor(row))]
+    sums = [quotient for row, quotient in floors if row["tau"] > 0 and row["k"] <= row["n"] / 20]
+    others = [quotient for row, quotient in floors if not (row["tau"] > 0 and row["k"] <= row["n"] / 20)]
+    n, k, tau = 1000, 20, 0.1
+    deep = [(row["contestants"]["public code"]["ratio"]["median"], floor(row)["median"])
+            for row in select(results, "training", n=20, depth=100)]
+    ratio, quotient = min(deep)
+    return (f"- **The floor.** For $\\tau>0$ and $k\\le n/20$ it counts two products and no decomposition. `bwlib` sums over the "
+            f"nodes of a rational function, {nodes(n, k, tau)} of them at $n={n}$, $k={k}$, $\\tau={tau}$, and each costs another "
+            f"product of an $n\\times k$ matrix: {number(min(sums))} to {number(max(sums))} times the floor. In the other "
+            f"{len(others)} comparisons it is {number(min(others))} to {number(max(others))} times.\n"
+            f"- **The public code's loop.** At $n=20$, $N=100$ a step of it takes {number(ratio)} times a step of `bwlib`, and "
+            f"{number(ratio * quotient)} times the floor: one SVD and the products are already so much of its step that "
+            f"no loop through this BLAS gains more.")
+
+
+def nodes(n: int, k: int, tau: float) -> int:
+    """How many terms the sum of :mod:`bwlib.rational` has for a problem."""
+    problem = cases.problem(n, k, tau)
+    lam, largest = np.linalg.eigvalsh(problem.target), np.linalg.norm(problem.factor.T @ problem.W, 2)
+    return len(inverse_root_nodes(tau * lam[0], tau * lam[-1] + largest**2)[0])
 
 
 def losses(results: dict, what: str, tau: float, *, threads: int = 1, part: str = "loss") -> str:

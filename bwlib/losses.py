@@ -19,7 +19,7 @@ from ._validate import EPS, Array
 from ._lapack import Multiplier, dot, eigh, eigvalsh, ends, gram, singular_values, squares, svd, symmetric_dot, total
 from .covariance import Covariance, as_covariance
 from .distance import FAR, factor_distance, near_distance, out_of_reach
-from .rational import inverse_root, root_update
+from .rational import inverse_root, root_trace, root_update
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +161,11 @@ class BuresLoss(Loss):
         return self.tau * (self.target.dim - self._F.shape[1])
 
     @cached_property
+    def _unreached(self) -> float:
+        """The part of the value in the range of ``F``, at ``W = 0``."""
+        return float(np.sum((np.sqrt(self.target.eigenvalues[:self._F.shape[1]]) - np.sqrt(self.tau)) ** 2))
+
+    @cached_property
     def _rounding(self) -> float:
         """The squared rounding error of ``F.T @ W`` for ``W`` of norm one, at least."""
         return (EPS * self._F.shape[1]) ** 2 * self.target.trace
@@ -176,9 +181,8 @@ class BuresLoss(Loss):
         return M
 
     def _value(self, W: Array) -> Array:
-        rational = self._rational(W)
-        if rational is not None:
-            return rational[0]
+        if self._is_low_rank(W):
+            return self._value_by_rational(W)
         size = squares(W)
         if not self._has_good_roots(W, size):
             return self._value_by_svd(W)
@@ -202,9 +206,8 @@ class BuresLoss(Loss):
         return np.concatenate([W, np.broadcast_to(noise, W.shape[:-1] + noise.shape[-1:])], axis=-1)
 
     def _value_and_gradient(self, W: Array) -> tuple[Array, Array]:
-        rational = self._rational(W)
-        if rational is not None:
-            return rational
+        if self._is_low_rank(W):
+            return self._value_and_gradient_by_rational(W)
         size = squares(W)
         if not self._has_good_roots(W, size):
             return self._value_and_gradient_by_svd(W)
@@ -233,9 +236,14 @@ class BuresLoss(Loss):
         return 1000 * self.tau * self.target.eigenvalues[0]
 
     @cached_property
+    def _smoothed(self) -> Array:
+        r"""The diagonal of :math:`\tau F^\top F`."""
+        return self.tau * self.target.eigenvalues[:self._F.shape[1]]
+
+    @cached_property
     def _smoothing(self) -> Array:
-        r"""The matrix :math:`\tau F^\top F`: diagonal."""
-        return np.diag(self.tau * self.target.eigenvalues[:self._F.shape[1]])
+        r"""The matrix :math:`\tau F^\top F`."""
+        return np.diag(self._smoothed)
 
     def _trace_form(self, size: Array, mu: Array) -> tuple[Array, Array, np.ndarray]:
         r"""The value from the eigenvalues of :math:`F^\top(WW^\top+\tau I)F`; their roots; and whether they are good
@@ -277,26 +285,31 @@ class BuresLoss(Loss):
         residual *= 2
         return value + self._beyond, residual
 
-    def _rational(self, W: Array) -> tuple[float, Array] | None:
-        """Value and gradient by :mod:`bwlib.rational`; None where it does not pay.
-
-        The value is a difference of numbers of the size of ``whole``, so it loses two digits where it is a hundredth of
-        that; below, it is computed as a sum of squares, from the root as an r x r matrix.
-        """
+    def _is_low_rank(self, W: Array) -> bool:
+        """Whether :mod:`bwlib.rational` pays."""
         r, m = self._F.shape[1], W.shape[-1]
         if self.tau == 0.0 or W.ndim > 2 or r < 100 or 8 * m > r:
-            return None
-        lam, size = self.target.eigenvalues[:r], squares(W)
-        if not lam[0] * (self.tau + size) < 1e30 * lam[-1] * self.tau:
-            return None
-        d, Y = self.tau * lam, self._times.transposed(W)
+            return False
+        lam = self.target.eigenvalues[:r]
+        return bool(lam[0] * (self.tau + squares(W)) < 1e30 * lam[-1] * self.tau)
+
+    def _value_by_rational(self, W: Array) -> float:
+        """The value is a difference of numbers of the size of ``whole``, so it loses two digits where it is a hundredth of
+        that; below, it is computed as a sum of squares."""
+        whole = self._unreached + squares(W)
+        value = whole - 2 * root_trace(self._smoothed, self._times.transposed(W))
+        return value + self._beyond if value >= 0.01 * whole else self._value_and_gradient_by_rational(W)[0]
+
+    def _value_and_gradient_by_rational(self, W: Array) -> tuple[float, Array]:
+        """The same with the gradient; the sum of squares is from the root as an r x r matrix."""
+        d, Y = self._smoothed, self._times.transposed(W)
         change, Z = root_update(d, Y)
         residual = self._times.residual(W, Z)
-        whole = np.sum((np.sqrt(lam) - np.sqrt(self.tau)) ** 2) + size
+        whole = self._unreached + squares(W)
         value = whole - 2 * change
         if value < 0.01 * whole:
-            T = np.sqrt(lam)[:, None] * inverse_root(d, Y) * np.sqrt(lam)
-            value = squares(residual) + self.tau * squares(np.eye(r) - T)
+            r, root = len(d), np.sqrt(self.target.eigenvalues[:len(d)])
+            value = squares(residual) + self.tau * squares(np.eye(r) - root[:, None] * inverse_root(d, Y) * root)
         return value + self._beyond, 2 * residual
 
     def _near_value_from_roots(self, residual: Array, Z: Array, root: Array, P: Array) -> tuple[float, bool]:

@@ -40,6 +40,18 @@ from ._lapack import dot, svd
 from ._validate import Array
 
 
+def root_trace(d: Array, Y: Array) -> float:
+    r"""The trace of :math:`(D+YY^\top)^{1/2}-D^{1/2}` alone, at half the cost of :func:`root_update`.
+
+    Examples
+    --------
+    >>> round(root_trace(np.array([1.0]), np.array([[np.sqrt(3.0)]])), 12)
+    1.0
+    """
+    X, _ = _principal_axes(Y)
+    return float(sum(weight * np.log(L.diagonal()).sum() for weight, _, _, L in _resolvents(d, X)))
+
+
 def root_update(d: Array, Y: Array) -> tuple[float, Array]:
     r"""The trace of :math:`(D+YY^\top)^{1/2}-D^{1/2}` and the matrix :math:`(D+YY^\top)^{-1/2}Y`.
 

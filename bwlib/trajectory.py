@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 
@@ -55,9 +56,10 @@ class Trajectory:
     gradient_norm : array, shape (rows,)
         Euclidean norm of the gradient with respect to all layers.
     singular_values : array, shape (rows, min(n, m))
-        Of the end-to-end matrix, descending.
+        Of the end-to-end matrix, descending; computed when first asked for.
     imbalance : array, shape (rows,)
-        The largest operator norm of the matrices of :meth:`DeepLinearNetwork.imbalances`; 0 for one layer.
+        The largest operator norm of the matrices of :meth:`DeepLinearNetwork.imbalances`, 0 for one layer; computed when
+        first asked for.
     end_to_end : array, shape (rows, n, m)
         The end-to-end matrices.
     networks : tuple of DeepLinearNetwork, or None
@@ -71,12 +73,23 @@ class Trajectory:
     loss: Array
     gap: Array
     gradient_norm: Array
-    singular_values: Array
-    imbalance: Array
     end_to_end: Array
     networks: tuple[DeepLinearNetwork, ...] | None
     status: Status
     message: str
+
+    @cached_property
+    def singular_values(self) -> Array:
+        return np.linalg.svd(self.end_to_end, compute_uv=False)
+
+    @cached_property
+    def imbalance(self) -> Array:
+        largest = np.zeros(len(self.t))
+        layers = [np.array(layer) for layer in zip(*(network.weights for network in self.networks or ()))]
+        for low, up in zip(layers, layers[1:]):
+            eigenvalues = np.linalg.eigvalsh(up.mT @ up - low @ low.mT)
+            largest = np.maximum(largest, np.abs(eigenvalues).max(axis=-1))
+        return largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,26 +207,13 @@ def trajectory(rows: Sequence[Row], loss: Loss, status: Status, when: str, *, is
     """The record of ``rows``; ``when`` the run ended, ``rank`` bounds that of the iterates (default: the bottleneck)."""
     networks = tuple(DeepLinearNetwork(tuple(row.weights or (row.W,))) for row in rows)
     losses = np.array([row.loss for row in rows])
-    end_to_end = np.array([row.W for row in rows])
     last = rows[-1]
     return Trajectory(
         t=np.array([float(row.t) for row in rows]),
         loss=losses,
         gap=losses - loss.minimum(networks[0].bottleneck if rank is None else rank),
         gradient_norm=np.array([row.gradient_norm for row in rows]),
-        singular_values=np.linalg.svd(end_to_end, compute_uv=False),
-        imbalance=_largest_imbalance([network.weights for network in networks]),
-        end_to_end=end_to_end,
+        end_to_end=np.array([row.W for row in rows]),
         networks=networks if is_network else None,
         status=status,
         message=f"{status.name} {when}: loss {last.loss:.6g}, gradient norm {last.gradient_norm:.3g}. {status.advice}")
-
-
-def _largest_imbalance(rows: Sequence[Sequence[Array]]) -> Array:
-    """The largest operator norm of :meth:`DeepLinearNetwork.imbalances` in every row."""
-    largest = np.zeros(len(rows))
-    layers = [np.array(layer) for layer in zip(*rows)]
-    for low, up in zip(layers, layers[1:]):
-        eigenvalues = np.linalg.eigvalsh(up.mT @ up - low @ low.mT)
-        largest = np.maximum(largest, np.abs(eigenvalues).max(axis=-1))
-    return largest

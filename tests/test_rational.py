@@ -138,8 +138,8 @@ def test_the_whole_root_against_mpmath(start, tau):
 class Dense(BuresLoss):
     """The smoothed loss by the singular value decomposition alone."""
 
-    def _rational(self, W):
-        return None
+    def _is_low_rank(self, W):
+        return False
 
 
 def losses(lam, tau):
@@ -154,7 +154,7 @@ def losses(lam, tau):
 def test_the_loss_agrees_with_the_dense_route(condition, tau, k):
     loss, dense = losses(np.geomspace(1.0, 1 / condition, 120), tau)
     W = np.random.default_rng(k).standard_normal((120, k)) / 10
-    assert loss._rational(W) is not None
+    assert loss._is_low_rank(W)
     value, gradient = loss.value_and_gradient(W)
     expected, expected_gradient = dense.value_and_gradient(W)
     size = np.sum(W**2) + loss.target.trace + 120 * tau
@@ -170,7 +170,7 @@ def test_where_the_loss_keeps_to_the_dense_route(case):
                  "noise of a different world": (120, 5, 1e-40)}.get(case, (120, 5, 0.1))
     loss, dense = losses(np.linspace(2.0, 1.0, n), tau)
     W = np.random.default_rng(0).standard_normal((2, n, k) if case == "stack" else (n, k))
-    assert loss._rational(W) is None
+    assert not loss._is_low_rank(W)
     value, gradient = loss.value_and_gradient(W)
     expected, expected_gradient = dense.value_and_gradient(W)
     assert np.array_equal(value, expected) and np.array_equal(gradient, expected_gradient)
@@ -192,7 +192,7 @@ def test_the_value_keeps_the_accuracy_of_the_distance_down_to_the_optimum(tau, t
     for h in np.append(0.0, 2.0 ** -np.arange(0.0, 45.0, 3.0)):
         W = best + h * D
         bound = 20 * EPS * (np.linalg.norm(W) + np.sqrt(120 * tau) + np.sqrt(lam.sum()))
-        assert loss._rational(W) is not None
+        assert loss._is_low_rank(W)
         value = loss.value(W)
         assert value >= 0 and value == loss.value_and_gradient(W)[0]
         assert abs(np.sqrt(value) - np.sqrt(dense.value(W))) <= bound
