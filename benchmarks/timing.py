@@ -31,7 +31,8 @@ def interleave(calls: Mapping[str, Call], *, repeats: int = ROUNDS, span: float 
 
     A round calls a contestant for at least ``span`` seconds, after a ``pause`` in which the threads of the others fall
     asleep and one call that is not timed.  Who has used ``patience`` seconds takes no part in later rounds; of a call
-    that takes longer than that, the first is the only one.  Also returned: the answers, and who raised what.
+    that takes longer than that the second is the only one (as the first may load what it needs), or the first if it took
+    more than four times that.  Also returned: the answers, and who raised what.
     """
     seconds: dict[str, list[float]] = {}
     answers: dict[str, object] = {}
@@ -39,12 +40,13 @@ def interleave(calls: Mapping[str, Call], *, repeats: int = ROUNDS, span: float 
     loops: dict[str, int] = {}
     for name, call in calls.items():
         try:
-            first, answers[name] = _clock(call)
-            estimate = first if first > patience else _clock(call)[0]
+            estimate, answers[name] = _clock(call)
+            if estimate <= 4 * patience:
+                estimate, _ = _clock(call)
         except Exception as error:
             raised[name] = reason(error)
             continue
-        seconds[name] = [first] if first > patience else []
+        seconds[name] = [estimate] if estimate > patience else []
         loops[name] = max(1, int(span / max(estimate, 1e-9)))
     names = list(seconds)
     for turn in range(repeats):

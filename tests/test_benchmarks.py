@@ -57,9 +57,9 @@ def test_stored_comparisons_have_what_the_tables_need(results):
 
 
 def test_the_whole_report_can_be_written(results):
-    texts = [report.machine(results), report.rounds(results), report.contestants(results),
-             report.aims_table(results), report.behind(results), report.exponents(results), report.flows(results), report.whole_grid(results), report.imports(results),
-             report.memory(results), report.wrong_answers(results), report.summary(results)]
+    texts = [report.machine(results), report.contestants(results),
+             report.aims_table(results), report.behind(results), report.reasons(results), report.limits(results),
+             report.exponents(results), report.flows(results), report.whole_grid(results), report.imports(results), report.memory(results), report.wrong_answers(results), report.summary(results)]
     texts += [report.losses(results, what, tau, part="near") for what in parts.BACKEND for tau in cases.TAUS]
     for threads in (1, 2):
         texts += [report.losses(results, what, tau, threads=threads) for what in parts.BACKEND for tau in cases.TAUS]
