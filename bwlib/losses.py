@@ -430,7 +430,7 @@ def check_gradient(loss: Loss, W: ArrayLike, *, rng: np.random.Generator | int =
     W : array, shape (n, m)
         A point where the loss is twice differentiable.
     rng : Generator or int
-        Draws the direction.
+        Draws the direction.  Where the loss hardly bends along the line, second and third order mix: take another one.
 
     Returns
     -------

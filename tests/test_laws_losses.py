@@ -154,11 +154,12 @@ def test_minima_decrease_with_the_rank_and_are_attained(data, loss):
 @both
 @given(st.data(), losses(thin=st.just(False), spread=st.just(1.0), full_rank=True))
 def test_the_gradient_passes_its_own_check(kind, data, loss):
-    """Slope 2, more where the loss bends little along the line; 1 with a wrong gradient.  Smooth and well-conditioned points."""
+    """Slope 2, but where the loss hardly bends along the line; 1 with a wrong gradient, along every line.  Smooth and
+    well-conditioned points."""
     W, = data.draw(points(loss, spread=st.just(0.0), full_rank=True))
     loss = loss if kind == "Bures" else FrobeniusLoss(loss.target)
     assume(kind == "Frobenius" or sensitivity(loss, W) < 30)
-    assert check_gradient(loss, W) > 1.7
+    assert check_gradient(loss, W) > 1.7 or check_gradient(loss, W, rng=1) > 1.7
 
 
 @both
